@@ -152,28 +152,15 @@ enum err store_account_erased(struct ctx *ctx, struct db *db, struct erased_row 
 enum err store_account_guests(struct ctx *ctx, struct db *db, const struct str *user_ids,
 	size_t count, struct str **out, size_t *out_count)
 {
-	struct db_rows *rows;
-	TRY(db_query(ctx, db, STMT_ACCOUNT_GUESTS, DB_ARGS(db_texts(user_ids, count)), &rows));
-	*out_count = db_count(rows);
-	*out = ARENA_NEW_ARRAY(ctx->arena, struct str, *out_count);
-	for (size_t i = 0; i < *out_count; i++) {
-		(*out)[i] = db_str(rows, i, 0);
-	}
-	return ERR_OK;
+	return db_query_texts(ctx, db, STMT_ACCOUNT_GUESTS, DB_ARGS(db_texts(user_ids, count)), out,
+		out_count);
 }
 
 enum err store_account_leaving(struct ctx *ctx, struct db *db, struct str after, int64_t limit,
 	struct str **out, size_t *out_count)
 {
-	struct db_rows *rows;
-	TRY(db_query(ctx, db, STMT_ACCOUNT_LEAVING, DB_ARGS(db_text(after), db_bigint(limit)), &rows));
-	size_t n = db_count(rows);
-	*out = ARENA_NEW_ARRAY(ctx->arena, struct str, n + 1);
-	for (size_t i = 0; i < n; i++) {
-		(*out)[i] = db_str(rows, i, 0);
-	}
-	*out_count = n;
-	return ERR_OK;
+	return db_query_texts(ctx, db, STMT_ACCOUNT_LEAVING, DB_ARGS(db_text(after), db_bigint(limit)),
+		out, out_count);
 }
 
 enum err store_account_left(struct ctx *ctx, struct db *db, struct str user_id)

@@ -43,12 +43,5 @@ enum err store_alias_delete(struct ctx *ctx, struct db *db, struct str alias)
 enum err store_alias_list(struct ctx *ctx, struct db *db, int64_t room_nid, struct str **out,
 	size_t *out_count)
 {
-	struct db_rows *rows;
-	TRY(db_query(ctx, db, STMT_ALIAS_LIST, DB_ARGS(db_bigint(room_nid)), &rows));
-	*out_count = db_count(rows);
-	*out = ARENA_NEW_ARRAY(ctx->arena, struct str, *out_count);
-	for (size_t i = 0; i < *out_count; i++) {
-		(*out)[i] = db_str(rows, i, 0);
-	}
-	return ERR_OK;
+	return db_query_texts(ctx, db, STMT_ALIAS_LIST, DB_ARGS(db_bigint(room_nid)), out, out_count);
 }

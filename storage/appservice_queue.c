@@ -197,15 +197,8 @@ enum err store_appservice_messages(struct ctx *ctx, struct db *db, const int64_t
 enum err store_appservice_key_changes(struct ctx *ctx, struct db *db, const int64_t *positions,
 	size_t count, struct str **out, size_t *out_count)
 {
-	struct db_rows *rows;
-	TRY(db_query(ctx, db, STMT_APPSERVICE_KEY_CHANGES, DB_ARGS(db_bigints(positions, count)),
-		&rows));
-	*out_count = db_count(rows);
-	*out = ARENA_NEW_ARRAY(ctx->arena, struct str, *out_count);
-	for (size_t i = 0; i < *out_count; i++) {
-		(*out)[i] = db_str(rows, i, 0);
-	}
-	return ERR_OK;
+	return db_query_texts(ctx, db, STMT_APPSERVICE_KEY_CHANGES,
+		DB_ARGS(db_bigints(positions, count)), out, out_count);
 }
 
 enum err store_appservice_crossings(struct ctx *ctx, struct db *db,
@@ -293,14 +286,7 @@ enum err store_appservice_key_news(struct ctx *ctx, struct db *db, struct str id
 enum err store_appservice_key_news_takers(struct ctx *ctx, struct db *db, struct str **out,
 	size_t *out_count)
 {
-	struct db_rows *rows;
-	TRY(db_query(ctx, db, STMT_APPSERVICE_KEY_NEWS_TAKERS, DB_NO_ARGS, &rows));
-	*out_count = db_count(rows);
-	*out = ARENA_NEW_ARRAY(ctx->arena, struct str, *out_count);
-	for (size_t i = 0; i < *out_count; i++) {
-		(*out)[i] = db_str(rows, i, 0);
-	}
-	return ERR_OK;
+	return db_query_texts(ctx, db, STMT_APPSERVICE_KEY_NEWS_TAKERS, DB_NO_ARGS, out, out_count);
 }
 
 enum err store_appservice_transaction_make(struct ctx *ctx, struct db *db,

@@ -172,6 +172,40 @@ enum err db_query(struct ctx *ctx, struct db *db, enum stmt_id stmt, struct db_a
 	return db_query_checked(ctx, db, stmt, args, NULL, out);
 }
 
+static void read_texts(struct ctx *ctx, const struct db_rows *rows, struct str **out,
+	size_t *out_count)
+{
+	size_t count = db_count(rows);
+	*out = ARENA_NEW_ARRAY(ctx->arena, struct str, count);
+	for (size_t i = 0; i < count; i++) {
+		(*out)[i] = db_str(rows, i, 0);
+	}
+	*out_count = count;
+}
+
+enum err db_query_texts(struct ctx *ctx, struct db *db, enum stmt_id stmt, struct db_args args,
+	struct str **out, size_t *out_count)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, stmt, args, &rows));
+	read_texts(ctx, rows, out, out_count);
+	return ERR_OK;
+}
+
+enum err db_query_ints(struct ctx *ctx, struct db *db, enum stmt_id stmt, struct db_args args,
+	int64_t **out, size_t *out_count)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, stmt, args, &rows));
+	size_t count = db_count(rows);
+	*out = ARENA_NEW_ARRAY(ctx->arena, int64_t, count);
+	for (size_t i = 0; i < count; i++) {
+		(*out)[i] = db_int(rows, i, 0);
+	}
+	*out_count = count;
+	return ERR_OK;
+}
+
 enum err db_exec(struct ctx *ctx, struct db *db, enum stmt_id stmt, struct db_args args,
 	int64_t *out_affected)
 {
@@ -234,6 +268,15 @@ enum err tx_query(struct ctx *ctx, struct tx *tx, enum stmt_id stmt, struct db_a
 	if (out != NULL) {
 		*out = rows;
 	}
+	return ERR_OK;
+}
+
+enum err tx_query_texts(struct ctx *ctx, struct tx *tx, enum stmt_id stmt, struct db_args args,
+	struct str **out, size_t *out_count)
+{
+	struct db_rows *rows;
+	TRY(tx_query(ctx, tx, stmt, args, &rows));
+	read_texts(ctx, rows, out, out_count);
 	return ERR_OK;
 }
 

@@ -104,6 +104,13 @@ void db_destroy(struct db *db);
 MUST_CHECK enum err db_query(struct ctx *ctx, struct db *db, enum stmt_id stmt, struct db_args args,
 	struct db_rows **out);
 
+/** The same, of a statement with one column of texts: what it holds, in the ctx's arena. */
+MUST_CHECK enum err db_query_texts(struct ctx *ctx, struct db *db, enum stmt_id stmt,
+	struct db_args args, struct str **out, size_t *out_count);
+/** The same of integers. */
+MUST_CHECK enum err db_query_ints(struct ctx *ctx, struct db *db, enum stmt_id stmt,
+	struct db_args args, int64_t **out, size_t *out_count);
+
 /** What can be found out while the database is at work. */
 struct db_check {
 	/** On the caller's thread, which holds a connection meanwhile: nothing that waits. */
@@ -111,14 +118,14 @@ struct db_check {
 	void *self;
 };
 /**
- * The same for a statement that is committed if a check says OK, which runs beside it. What else the check says is returned, and nothing is changed; then
+ * As db_query(), for a statement that is committed if a check says OK, which runs beside it. What else the check says is returned, and nothing is changed; then
  * the database has worked in vain, so it is for what hardly ever happens.
  * @param check  NULL: as db_query()
  */
 MUST_CHECK enum err db_query_checked(struct ctx *ctx, struct db *db, enum stmt_id stmt,
 	struct db_args args, const struct db_check *check, struct db_rows **out);
 
-/** The same, for statements without a wanted result; *out_affected (may be NULL) gets the number of rows. */
+/** As db_query(), for statements without a wanted result; *out_affected (may be NULL) gets the number of rows. */
 MUST_CHECK enum err db_exec(struct ctx *ctx, struct db *db, enum stmt_id stmt, struct db_args args,
 	int64_t *out_affected);
 
@@ -138,6 +145,9 @@ MUST_CHECK enum err tx_begin(struct ctx *ctx, struct db *db, struct tx **out);
 /** As db_query(). @param out  NULL: rows are not wanted */
 MUST_CHECK enum err tx_query(struct ctx *ctx, struct tx *tx, enum stmt_id stmt, struct db_args args,
 	struct db_rows **out);
+/** As db_query_texts(). */
+MUST_CHECK enum err tx_query_texts(struct ctx *ctx, struct tx *tx, enum stmt_id stmt,
+	struct db_args args, struct str **out, size_t *out_count);
 /** One round trip; gives the connection back. */
 MUST_CHECK enum err tx_commit(struct ctx *ctx, struct tx **tx);
 /** Rolls back unless committed; for CLEANUP(tx_cleanup). */

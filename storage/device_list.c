@@ -3,34 +3,18 @@
  */
 #include "storage/device_list.h"
 
-static void read_users(struct ctx *ctx, const struct db_rows *rows, struct str **out,
-	size_t *out_count)
-{
-	*out_count = db_count(rows);
-	*out = ARENA_NEW_ARRAY(ctx->arena, struct str, *out_count + 1);
-	for (size_t i = 0; i < *out_count; i++) {
-		(*out)[i] = db_str(rows, i, 0);
-	}
-}
-
 enum err store_device_list_changed(struct ctx *ctx, struct db *db, struct str user_id,
 	int64_t after, const int64_t *room_nids, size_t room_n, struct str **out, size_t *out_count)
 {
-	struct db_rows *rows;
-	TRY(db_query(ctx, db, STMT_DEVICE_LIST_CHANGED,
-		DB_ARGS(db_text(user_id), db_bigint(after), db_bigints(room_nids, room_n)), &rows));
-	read_users(ctx, rows, out, out_count);
-	return ERR_OK;
+	return db_query_texts(ctx, db, STMT_DEVICE_LIST_CHANGED,
+		DB_ARGS(db_text(user_id), db_bigint(after), db_bigints(room_nids, room_n)), out, out_count);
 }
 
 enum err store_device_list_sharing(struct ctx *ctx, struct db *db, const struct str *user_ids,
 	size_t count, const int64_t *room_nids, size_t room_n, struct str **out, size_t *out_count)
 {
-	struct db_rows *rows;
-	TRY(db_query(ctx, db, STMT_DEVICE_LIST_SHARING,
-		DB_ARGS(db_texts(user_ids, count), db_bigints(room_nids, room_n)), &rows));
-	read_users(ctx, rows, out, out_count);
-	return ERR_OK;
+	return db_query_texts(ctx, db, STMT_DEVICE_LIST_SHARING,
+		DB_ARGS(db_texts(user_ids, count), db_bigints(room_nids, room_n)), out, out_count);
 }
 
 enum err store_device_list_position(struct ctx *ctx, struct db *db, struct str user_id,
@@ -45,10 +29,8 @@ enum err store_device_list_position(struct ctx *ctx, struct db *db, struct str u
 enum err store_device_list_pending(struct ctx *ctx, struct db *db, int64_t limit, struct str **out,
 	size_t *out_count)
 {
-	struct db_rows *rows;
-	TRY(db_query(ctx, db, STMT_DEVICE_LIST_PENDING, DB_ARGS(db_bigint(limit)), &rows));
-	read_users(ctx, rows, out, out_count);
-	return ERR_OK;
+	return db_query_texts(ctx, db, STMT_DEVICE_LIST_PENDING, DB_ARGS(db_bigint(limit)), out,
+		out_count);
 }
 
 enum err store_device_list_is_pending(struct ctx *ctx, struct db *db, struct str user_id, bool *out)

@@ -143,18 +143,9 @@ enum err store_counts_at(struct ctx *ctx, struct db *db, int64_t room_nid, struc
 enum err store_relations_by_sender(struct ctx *ctx, struct db *db, int64_t room_nid,
 	struct str parent_id, struct str rel_type, struct str sender, int64_t **out, size_t *out_count)
 {
-	struct db_rows *rows;
-	TRY(db_query(ctx, db, STMT_RELATIONS_BY_SENDER,
-		DB_ARGS(db_bigint(room_nid), db_text(parent_id), db_text(rel_type), db_text(sender)),
-		&rows));
-	size_t count = db_count(rows);
-	int64_t *positions = ARENA_NEW_ARRAY(ctx->arena, int64_t, count);
-	for (size_t i = 0; i < count; i++) {
-		positions[i] = db_int(rows, i, 0);
-	}
-	*out = positions;
-	*out_count = count;
-	return ERR_OK;
+	return db_query_ints(ctx, db, STMT_RELATIONS_BY_SENDER,
+		DB_ARGS(db_bigint(room_nid), db_text(parent_id), db_text(rel_type), db_text(sender)), out,
+		out_count);
 }
 
 enum err store_events_near(struct ctx *ctx, struct db *db, const struct events_near *ask,

@@ -335,15 +335,8 @@ enum err store_graph_summary(struct ctx *ctx, struct db *db, int64_t room_nid,
 enum err store_waiting_redactions(struct ctx *ctx, struct db *db, int64_t room_nid,
 	struct str redacts, int64_t **out, size_t *out_count)
 {
-	struct db_rows *rows;
-	TRY(db_query(ctx, db, STMT_WAITING_REDACTIONS_OF,
-		DB_ARGS(db_bigint(room_nid), db_text(redacts)), &rows));
-	*out_count = db_count(rows);
-	*out = ARENA_NEW_ARRAY(ctx->arena, int64_t, *out_count);
-	for (size_t i = 0; i < *out_count; i++) {
-		(*out)[i] = db_int(rows, i, 0);
-	}
-	return ERR_OK;
+	return db_query_ints(ctx, db, STMT_WAITING_REDACTIONS_OF,
+		DB_ARGS(db_bigint(room_nid), db_text(redacts)), out, out_count);
 }
 
 void store_waiting_redaction_insert(struct write *write, int64_t room_nid, struct str redacts,

@@ -40,15 +40,8 @@ enum err store_inbox_count(struct ctx *ctx, struct db *db, int64_t *out_count,
 enum err store_inbox_due_queues(struct ctx *ctx, struct db *db, int64_t now_ms,
 	int64_t longest_pause_ms, int64_t limit, struct str **out, size_t *out_count)
 {
-	struct db_rows *rows;
-	TRY(db_query(ctx, db, STMT_INBOX_DUE_QUEUES,
-		DB_ARGS(db_bigint(now_ms), db_bigint(limit), db_bigint(longest_pause_ms)), &rows));
-	*out_count = db_count(rows);
-	*out = ARENA_NEW_ARRAY(ctx->arena, struct str, *out_count);
-	for (size_t i = 0; i < *out_count; i++) {
-		(*out)[i] = db_str(rows, i, 0);
-	}
-	return ERR_OK;
+	return db_query_texts(ctx, db, STMT_INBOX_DUE_QUEUES,
+		DB_ARGS(db_bigint(now_ms), db_bigint(limit), db_bigint(longest_pause_ms)), out, out_count);
 }
 
 enum err store_inbox_next(struct ctx *ctx, struct db *db, struct str queue, int64_t now_ms,

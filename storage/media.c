@@ -202,15 +202,8 @@ enum err store_media_delete(struct ctx *ctx, struct db *db, struct str origin, s
 enum err store_media_delete_user(struct ctx *ctx, struct db *db, struct str user_id, int64_t limit,
 	int64_t now_ms, struct str **out_ids, size_t *out_count)
 {
-	struct db_rows *rows;
-	TRY(db_query(ctx, db, STMT_MEDIA_DELETE_USER,
-		DB_ARGS(db_text(user_id), db_bigint(now_ms), db_bigint(limit)), &rows));
-	*out_count = db_count(rows);
-	*out_ids = ARENA_NEW_ARRAY(ctx->arena, struct str, *out_count);
-	for (size_t i = 0; i < *out_count; i++) {
-		(*out_ids)[i] = db_str(rows, i, 0);
-	}
-	return ERR_OK;
+	return db_query_texts(ctx, db, STMT_MEDIA_DELETE_USER,
+		DB_ARGS(db_text(user_id), db_bigint(now_ms), db_bigint(limit)), out_ids, out_count);
 }
 
 enum err store_media_list(struct ctx *ctx, struct db *db, struct str user_id, int64_t limit,

@@ -24,32 +24,16 @@ enum err store_notice_sender_find(struct ctx *ctx, struct db *db, struct str use
 	return db_count(rows) > 0 ? ERR_OK : ERR_MISSING;
 }
 
-static void read_senders(struct ctx *ctx, const struct db_rows *rows, struct str **out,
-	size_t *out_count)
-{
-	*out_count = db_count(rows);
-	*out = ARENA_NEW_ARRAY(ctx->arena, struct str, *out_count);
-	for (size_t i = 0; i < *out_count; i++) {
-		(*out)[i] = db_str(rows, i, 0);
-	}
-}
-
 enum err store_notice_sender_list(struct ctx *ctx, struct db *db, struct str **out,
 	size_t *out_count)
 {
-	struct db_rows *rows;
-	TRY(db_query(ctx, db, STMT_NOTICE_SENDER_LIST, DB_NO_ARGS, &rows));
-	read_senders(ctx, rows, out, out_count);
-	return ERR_OK;
+	return db_query_texts(ctx, db, STMT_NOTICE_SENDER_LIST, DB_NO_ARGS, out, out_count);
 }
 
 enum err store_notice_sender_list_locked(struct ctx *ctx, struct tx *tx, struct str **out,
 	size_t *out_count)
 {
-	struct db_rows *rows;
-	TRY(tx_query(ctx, tx, STMT_NOTICE_SENDER_LIST, DB_NO_ARGS, &rows));
-	read_senders(ctx, rows, out, out_count);
-	return ERR_OK;
+	return tx_query_texts(ctx, tx, STMT_NOTICE_SENDER_LIST, DB_NO_ARGS, out, out_count);
 }
 
 enum err store_notice_token_insert(struct ctx *ctx, struct db *db, struct str hash,
@@ -214,14 +198,8 @@ enum err store_notice_list(struct ctx *ctx, struct db *db, const struct notice_q
 enum err store_notice_attachments(struct ctx *ctx, struct db *db, int64_t notice_id,
 	struct str **out, size_t *out_count)
 {
-	struct db_rows *rows;
-	TRY(db_query(ctx, db, STMT_NOTICE_ATTACHMENTS, DB_ARGS(db_bigint(notice_id)), &rows));
-	*out_count = db_count(rows);
-	*out = ARENA_NEW_ARRAY(ctx->arena, struct str, *out_count);
-	for (size_t i = 0; i < *out_count; i++) {
-		(*out)[i] = db_str(rows, i, 0);
-	}
-	return ERR_OK;
+	return db_query_texts(ctx, db, STMT_NOTICE_ATTACHMENTS, DB_ARGS(db_bigint(notice_id)), out,
+		out_count);
 }
 
 enum err store_notice_targets(struct ctx *ctx, struct db *db, int64_t notice_id,

@@ -22,14 +22,8 @@ enum err store_notice_manager_delete(struct ctx *ctx, struct db *db, struct str 
 enum err store_notice_manager_list(struct ctx *ctx, struct db *db, struct str sender,
 	struct str **out, size_t *out_count)
 {
-	struct db_rows *rows;
-	TRY(db_query(ctx, db, STMT_NOTICE_MANAGER_LIST, DB_ARGS(db_text(sender)), &rows));
-	*out_count = db_count(rows);
-	*out = ARENA_NEW_ARRAY(ctx->arena, struct str, *out_count);
-	for (size_t i = 0; i < *out_count; i++) {
-		(*out)[i] = db_str(rows, i, 0);
-	}
-	return ERR_OK;
+	return db_query_texts(ctx, db, STMT_NOTICE_MANAGER_LIST, DB_ARGS(db_text(sender)), out,
+		out_count);
 }
 
 enum err store_notice_manager_find(struct ctx *ctx, struct db *db, struct str sender,

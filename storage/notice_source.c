@@ -112,15 +112,8 @@ enum err store_notice_source_next(struct ctx *ctx, struct db *db, int64_t *out_m
 enum err store_notice_source_due(struct ctx *ctx, struct db *db, int64_t now_ms, int64_t limit,
 	int64_t **out, size_t *out_count)
 {
-	struct db_rows *rows;
-	TRY(db_query(ctx, db, STMT_NOTICE_SOURCE_DUE, DB_ARGS(db_bigint(now_ms), db_bigint(limit)),
-		&rows));
-	*out_count = db_count(rows);
-	*out = ARENA_NEW_ARRAY(ctx->arena, int64_t, *out_count);
-	for (size_t i = 0; i < *out_count; i++) {
-		(*out)[i] = db_int(rows, i, 0);
-	}
-	return ERR_OK;
+	return db_query_ints(ctx, db, STMT_NOTICE_SOURCE_DUE,
+		DB_ARGS(db_bigint(now_ms), db_bigint(limit)), out, out_count);
 }
 
 enum err store_notice_source_items_find(struct ctx *ctx, struct db *db, int64_t source_id,

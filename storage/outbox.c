@@ -102,14 +102,7 @@ enum err store_outbox_rooms(struct ctx *ctx, struct db *db, struct str own,
 enum err store_outbox_shared_rooms(struct ctx *ctx, struct db *db, struct str own, int64_t **out,
 	size_t *out_count)
 {
-	struct db_rows *rows;
-	TRY(db_query(ctx, db, STMT_OUTBOX_SHARED_ROOMS, DB_ARGS(db_text(own)), &rows));
-	*out_count = db_count(rows);
-	*out = ARENA_NEW_ARRAY(ctx->arena, int64_t, *out_count);
-	for (size_t i = 0; i < *out_count; i++) {
-		(*out)[i] = db_int(rows, i, 0);
-	}
-	return ERR_OK;
+	return db_query_ints(ctx, db, STMT_OUTBOX_SHARED_ROOMS, DB_ARGS(db_text(own)), out, out_count);
 }
 
 static void read_pairs(struct ctx *ctx, const struct db_rows *rows, struct outbox_user_server **out,

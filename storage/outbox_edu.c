@@ -97,14 +97,7 @@ enum err store_outbox_edus_trim(struct ctx *ctx, struct db *db, struct str serve
 enum err store_outbox_edus_servers(struct ctx *ctx, struct db *db, struct str **out,
 	size_t *out_count)
 {
-	struct db_rows *rows;
-	TRY(db_query(ctx, db, STMT_OUTBOX_EDUS_SERVERS, DB_NO_ARGS, &rows));
-	*out_count = db_count(rows);
-	*out = ARENA_NEW_ARRAY(ctx->arena, struct str, *out_count);
-	for (size_t i = 0; i < *out_count; i++) {
-		(*out)[i] = db_str(rows, i, 0);
-	}
-	return ERR_OK;
+	return db_query_texts(ctx, db, STMT_OUTBOX_EDUS_SERVERS, DB_NO_ARGS, out, out_count);
 }
 
 /* --- devices -------------------------------------------------------------------------------------------- */

@@ -49,22 +49,9 @@ enum err store_own_device_set_account(struct ctx *ctx, struct tx *tx, struct str
 		DB_ARGS(db_text(user_id), db_text(account)), NULL);
 }
 
-/* The first column. */
-static void read_texts(struct ctx *ctx, struct db_rows *rows, struct str **out, size_t *out_count)
-{
-	*out_count = db_count(rows);
-	*out = ARENA_NEW_ARRAY(ctx->arena, struct str, *out_count + 1);
-	for (size_t i = 0; i < *out_count; i++) {
-		(*out)[i] = db_str(rows, i, 0);
-	}
-}
-
 enum err store_own_device_all(struct ctx *ctx, struct db *db, struct str **out, size_t *out_count)
 {
-	struct db_rows *rows;
-	TRY(db_query(ctx, db, STMT_OWN_DEVICE_ALL, DB_NO_ARGS, &rows));
-	read_texts(ctx, rows, out, out_count);
-	return ERR_OK;
+	return db_query_texts(ctx, db, STMT_OWN_DEVICE_ALL, DB_NO_ARGS, out, out_count);
 }
 
 enum err store_own_cross_keys_insert(struct ctx *ctx, struct db *db, struct str user_id,
@@ -168,11 +155,8 @@ enum err store_own_peer_renew(struct ctx *ctx, struct tx *tx, struct str user_id
 enum err store_own_peer_tell(struct ctx *ctx, struct db *db, struct str user_id,
 	const struct str *peer_keys, size_t count, struct str **out, size_t *out_count)
 {
-	struct db_rows *rows;
-	TRY(db_query(ctx, db, STMT_OWN_PEER_TELL, DB_ARGS(db_text(user_id), db_texts(peer_keys, count)),
-		&rows));
-	read_texts(ctx, rows, out, out_count);
-	return ERR_OK;
+	return db_query_texts(ctx, db, STMT_OWN_PEER_TELL,
+		DB_ARGS(db_text(user_id), db_texts(peer_keys, count)), out, out_count);
 }
 
 /* --- what comes ---------------------------------------------------------------------------------------------- */

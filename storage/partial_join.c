@@ -20,17 +20,10 @@ void store_partial_join_end(struct write *write, int64_t room_nid, size_t positi
 enum err store_partial_joins_due(struct ctx *ctx, struct db *db, int64_t now_ms,
 	const struct partial_join_pauses *pauses, int64_t limit, struct str **out, size_t *out_count)
 {
-	struct db_rows *rows;
-	TRY(db_query(ctx, db, STMT_PARTIAL_JOIN_DUE,
+	return db_query_texts(ctx, db, STMT_PARTIAL_JOIN_DUE,
 		DB_ARGS(db_bigint(now_ms), db_bigint(limit), db_bigint(pauses->first_ms),
 			db_bigint(pauses->longest_ms)),
-		&rows));
-	*out_count = db_count(rows);
-	*out = ARENA_NEW_ARRAY(ctx->arena, struct str, *out_count);
-	for (size_t i = 0; i < *out_count; i++) {
-		(*out)[i] = db_str(rows, i, 0);
-	}
-	return ERR_OK;
+		out, out_count);
 }
 
 enum err store_partial_join_find(struct ctx *ctx, struct db *db, int64_t room_nid,

@@ -59,14 +59,8 @@ enum err store_relations_page(struct ctx *ctx, struct db *db, const struct relat
 		db_bool(query->is_backwards), db_bigint(query->limit), db_bigint(query->levels)};
 	bool is_deep = query->levels > 1;
 	const struct db_args args = {values, COUNT_OF(values) - (is_deep ? 0 : 1)};
-	struct db_rows *rows;
-	TRY(db_query(ctx, db, is_deep ? STMT_RELATIONS_PAGE_DEEP : STMT_RELATIONS_PAGE, args, &rows));
-	*out_count = db_count(rows);
-	*out = ARENA_NEW_ARRAY(ctx->arena, int64_t, *out_count);
-	for (size_t i = 0; i < *out_count; i++) {
-		(*out)[i] = db_int(rows, i, 0);
-	}
-	return ERR_OK;
+	return db_query_ints(ctx, db, is_deep ? STMT_RELATIONS_PAGE_DEEP : STMT_RELATIONS_PAGE, args,
+		out, out_count);
 }
 
 enum err store_threads_page(struct ctx *ctx, struct db *db, const struct thread_query *query,

@@ -43,14 +43,8 @@ enum err store_remote_device_find(struct ctx *ctx, struct db *db, const struct s
 enum err store_remote_user_shares(struct ctx *ctx, struct db *db, const struct str *user_ids,
 	size_t count, struct str **out, size_t *out_count)
 {
-	struct db_rows *rows;
-	TRY(db_query(ctx, db, STMT_REMOTE_USER_SHARES, DB_ARGS(db_texts(user_ids, count)), &rows));
-	*out_count = db_count(rows);
-	*out = ARENA_NEW_ARRAY(ctx->arena, struct str, *out_count);
-	for (size_t i = 0; i < *out_count; i++) {
-		(*out)[i] = db_str(rows, i, 0);
-	}
-	return ERR_OK;
+	return db_query_texts(ctx, db, STMT_REMOTE_USER_SHARES, DB_ARGS(db_texts(user_ids, count)), out,
+		out_count);
 }
 
 void store_remote_list_set(struct write *write, const struct remote_list_row *row)

@@ -198,16 +198,8 @@ enum err store_search_clear(struct ctx *ctx, struct db *db)
 enum err store_search_encrypted(struct ctx *ctx, struct db *db, const int64_t *room_nids,
 	size_t count, int64_t **out, size_t *out_count)
 {
-	struct db_rows *rows;
-	TRY(db_query(ctx, db, STMT_SEARCH_ENCRYPTED, DB_ARGS(db_bigints(room_nids, count)), &rows));
-	size_t n = db_count(rows);
-	int64_t *list = ARENA_NEW_ARRAY(ctx->arena, int64_t, n);
-	for (size_t i = 0; i < n; i++) {
-		list[i] = db_int(rows, i, 0);
-	}
-	*out = list;
-	*out_count = n;
-	return ERR_OK;
+	return db_query_ints(ctx, db, STMT_SEARCH_ENCRYPTED, DB_ARGS(db_bigints(room_nids, count)), out,
+		out_count);
 }
 
 /* --- searching ----------------------------------------------------------------------------------------------- */

@@ -210,17 +210,10 @@ enum err store_member_rooms(struct ctx *ctx, struct db *db, struct str user_id,
 enum err store_member_thrown_out(struct ctx *ctx, struct db *db,
 	const struct thrown_out_query *query, int64_t **out, size_t *out_count)
 {
-	struct db_rows *rows;
-	TRY(db_query(ctx, db, STMT_MEMBER_THROWN_OUT,
+	return db_query_ints(ctx, db, STMT_MEMBER_THROWN_OUT,
 		DB_ARGS(db_text(query->user_id), db_bigint(query->up_to), db_bigint((int64_t)query->max),
 			db_bigint((int64_t)query->looked_at), db_bool(query->with_strangers)),
-		&rows));
-	*out_count = db_count(rows);
-	*out = ARENA_NEW_ARRAY(ctx->arena, int64_t, *out_count);
-	for (size_t i = 0; i < *out_count; i++) {
-		(*out)[i] = db_int(rows, i, 0);
-	}
-	return ERR_OK;
+		out, out_count);
 }
 
 enum err store_member_joined(struct ctx *ctx, struct db *db, const struct str *user_ids,
