@@ -34,7 +34,7 @@ static enum err fail_io(struct ctx *ctx, const char *action, const char *path, i
 		file_error_text(ctx->arena, error_number));
 }
 
-static void close_fd(const int *fd)
+void file_cleanup(const int *fd)
 {
 	if (*fd >= 0) {
 		(void)close(*fd);
@@ -74,7 +74,7 @@ static enum err read_all(struct ctx *ctx, int fd, const char *path, size_t ceili
 enum err file_read(struct ctx *ctx, const char *path, size_t ceiling_bytes, struct str *out)
 {
 	invariant(ceiling_bytes < SIZE_MAX / 2);
-	int fd CLEANUP(close_fd) = open(path, O_RDONLY | O_CLOEXEC);
+	int fd CLEANUP(file_cleanup) = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0) {
 		if (errno != ENOENT && errno != ENOTDIR) {
 			return fail_io(ctx, "open", path, errno);
@@ -93,7 +93,7 @@ enum err file_read(struct ctx *ctx, const char *path, size_t ceiling_bytes, stru
 /* What makes names durable. A file system that cannot sync folders is taken as it is. @return errno, 0 when done */
 static int sync_folder(const char *folder)
 {
-	int fd CLEANUP(close_fd) = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd CLEANUP(file_cleanup) = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0) {
 		return errno;
 	}

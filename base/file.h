@@ -37,6 +37,9 @@ MUST_CHECK enum err file_list_folder(struct ctx *ctx, const char *folder, size_t
 /** Whether there is something of that name now, of whatever kind; false too where the folder may not be looked into. */
 bool file_exists(const char *path);
 
+/** For CLEANUP(): closes a file descriptor; nothing when it is negative. */
+void file_cleanup(const int *fd);
+
 /** strerror in the arena, thread-safe. */
 const char *file_error_text(struct arena *arena, int error_number);
 

@@ -33,13 +33,6 @@ enum {
 	TEMPLATE_BUFFERS = 16 << 20,
 };
 
-static void close_fd(const int *fd)
-{
-	if (*fd >= 0) {
-		(void)close(*fd);
-	}
-}
-
 static enum err fail_at(struct ctx *ctx, const char *action, const char *path)
 {
 	return fail(ctx, ERR_STORE, NULL, "cannot %s %s: %s", action, path,
@@ -51,7 +44,7 @@ static enum err fail_at(struct ctx *ctx, const char *action, const char *path)
 static enum err run_initdb(struct ctx *ctx, const struct pg_template_config *config,
 	const char *folder, int log_fd)
 {
-	int fd CLEANUP(close_fd) = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd CLEANUP(file_cleanup) = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0) {
 		return fail_at(ctx, "open", folder);
 	}
@@ -86,7 +79,7 @@ static enum err fill_cluster(struct ctx *ctx, const struct pg_template_config *c
 			chown(folder, config->account.uid, config->account.gid) != 0)) {
 		return fail_at(ctx, "make", folder);
 	}
-	int log_fd CLEANUP(close_fd) =
+	int log_fd CLEANUP(file_cleanup) =
 		open(log_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (log_fd < 0) {
 		return fail_at(ctx, "write", log_path);
@@ -206,7 +199,7 @@ static enum err copy_cached(struct ctx *ctx, const struct pg_template_config *co
 	const char *path = arena_printf(ctx->arena, "%s/pg%d-%.*s-%d", cache, config->programs.major,
 		STR_ARG(config->digest), TEMPLATE_FORMAT);
 	const char *lock_path = arena_printf(ctx->arena, "%s/lock", cache);
-	int fd CLEANUP(close_fd) = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int fd CLEANUP(file_cleanup) = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0) {
 		return fail_at(ctx, "open", lock_path);
 	}

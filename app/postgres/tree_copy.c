@@ -21,13 +21,6 @@ static enum err fail_tree(struct ctx *ctx, const char *action, const char *path)
 		file_error_text(ctx->arena, errno));
 }
 
-static void close_fd(const int *fd)
-{
-	if (*fd >= 0) {
-		(void)close(*fd);
-	}
-}
-
 /* By read and write, for file systems that cannot copy by themselves. */
 static bool copy_plain(int from, int to)
 {
@@ -63,11 +56,11 @@ static bool copy_contents(int from, int to, off_t size_bytes)
 static enum err copy_file(struct ctx *ctx, const char *from_path, const char *to_path,
 	off_t size_bytes, const struct pg_account *account)
 {
-	int from CLEANUP(close_fd) = open(from_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int from CLEANUP(file_cleanup) = open(from_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (from < 0) {
 		return fail_tree(ctx, "read", from_path);
 	}
-	int to CLEANUP(close_fd) = open(to_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int to CLEANUP(file_cleanup) = open(to_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (to < 0 || (account->is_other && fchown(to, account->uid, account->gid) != 0) ||
 		!copy_contents(from, to, size_bytes)) {
 		return fail_tree(ctx, "write", to_path);
@@ -121,7 +114,7 @@ enum err tree_copy(struct ctx *ctx, const char *from, const char *to,
 
 enum err tree_flush(struct ctx *ctx, const char *folder)
 {
-	int fd CLEANUP(close_fd) = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd CLEANUP(file_cleanup) = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 || syncfs(fd) != 0) {
 		return fail_tree(ctx, "flush", folder);
 	}
@@ -136,7 +129,7 @@ enum err tree_rename(struct ctx *ctx, const char *from, const char *to)
 			file_error_text(ctx->arena, errno));
 	}
 	const char *parent = dirname(arena_dup(ctx->arena, to, strlen(to)));
-	int fd CLEANUP(close_fd) = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd CLEANUP(file_cleanup) = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 || fsync(fd) != 0) {
 		return fail_tree(ctx, "flush", parent);
 	}

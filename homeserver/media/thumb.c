@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
@@ -69,13 +70,6 @@ static struct str sniff(int fd, char *bytes)
 	return n > 0 ? media_type_sniff(str_from(bytes, (size_t)n)) : (struct str){0};
 }
 
-static void close_fd(const int *fd)
-{
-	if (*fd >= 0) {
-		(void)close(*fd);
-	}
-}
-
 /*
  * Of few bytes, such as those of a page in black and white, a large thumbnail can be hundreds of times as many, and nobody's quota counts it.
  * Who asks for more than an ordinary screen shows is better off with the file then.
@@ -128,7 +122,7 @@ static enum err make(struct ctx *ctx, struct homeserver *hs, const struct media_
 {
 	struct media *media = hs->media;
 	char bytes[MEDIA_SNIFF_BYTES];
-	int fd CLEANUP(close_fd) = -1;
+	int fd CLEANUP(file_cleanup) = -1;
 	TRY(media_open(ctx, hs, source, &fd));
 	struct str type = sniff(fd, bytes);
 	*out = (struct thumbnail_row){0};
