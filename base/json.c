@@ -302,7 +302,7 @@ static bool push_open(struct parser *p, struct str key, bool is_object)
 	return true;
 }
 
-static int compare_keys(const void *a, const void *b)
+int json_compare_keys(const void *a, const void *b)
 {
 	const struct json_member *const *left = a;
 	const struct json_member *const *right = b;
@@ -331,15 +331,15 @@ static bool sort_places(const struct json_member *members, size_t count, uint32_
 	bool is_sorted = true;
 	for (size_t i = 0; i < count; i++) {
 		sorted[i] = &members[i];
-		is_sorted = is_sorted && (i == 0 || compare_keys(&sorted[i - 1], &sorted[i]) < 0);
+		is_sorted = is_sorted && (i == 0 || json_compare_keys(&sorted[i - 1], &sorted[i]) < 0);
 	}
 	if (!is_sorted) {
-		qsort(sorted, count, sizeof(const struct json_member *), compare_keys);
+		qsort(sorted, count, sizeof(const struct json_member *), json_compare_keys);
 	}
 	bool is_unique = true;
 	for (size_t i = 0; i < count && is_unique; i++) {
 		places[i] = (uint32_t)(sorted[i] - members);
-		is_unique = is_sorted || i == 0 || compare_keys(&sorted[i - 1], &sorted[i]) != 0;
+		is_unique = is_sorted || i == 0 || json_compare_keys(&sorted[i - 1], &sorted[i]) != 0;
 	}
 	mem_free((void *)sorted);
 	return is_unique;

@@ -131,6 +131,9 @@ MUST_CHECK bool json_get_int(const struct json *object, struct str key, int64_t 
 /** Boolean member, or `otherwise` when absent or no boolean. */
 bool json_get_bool(const struct json *object, struct str key, bool otherwise);
 
+/** For qsort() and bsearch() of `const struct json_member *`: the order of their keys, byte by byte. */
+int json_compare_keys(const void *a, const void *b);
+
 /** Equal values: members in any order, 1 and 1.0 differ. */
 bool json_equals(const struct json *a, const struct json *b);
 

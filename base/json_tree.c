@@ -76,13 +76,6 @@ struct json json_without(struct arena *arena, const struct json *object, struct 
 
 /* --- two objects side by side ----------------------------------------------------------------------------- */
 
-static int compare_keys(const void *a, const void *b)
-{
-	const struct json_member *const *left = a;
-	const struct json_member *const *right = b;
-	return str_compare((*left)->key, (*right)->key);
-}
-
 /* Pointers to the members in order of their keys; free with mem_free(). */
 static const struct json_member **sort_members(const struct json *object)
 {
@@ -91,10 +84,10 @@ static const struct json_member **sort_members(const struct json *object)
 	bool is_sorted = true;
 	for (size_t i = 0; i < object->count; i++) {
 		sorted[i] = &object->members[i];
-		is_sorted = is_sorted && (i == 0 || compare_keys(&sorted[i - 1], &sorted[i]) <= 0);
+		is_sorted = is_sorted && (i == 0 || json_compare_keys(&sorted[i - 1], &sorted[i]) <= 0);
 	}
 	if (!is_sorted) {
-		qsort(sorted, object->count, sizeof(const struct json_member *), compare_keys);
+		qsort(sorted, object->count, sizeof(const struct json_member *), json_compare_keys);
 	}
 	return sorted;
 }
@@ -108,7 +101,7 @@ struct json json_merged(struct arena *arena, const struct json *under, const str
 	for (size_t i = 0, k = 0; i < under->count || k < over->count;) {
 		int order = i == under->count ? 1
 			: k == over->count        ? -1
-									  : compare_keys(&lower[i], &upper[k]);
+									  : json_compare_keys(&lower[i], &upper[k]);
 		const struct json_member *next = order < 0 ? lower[i] : upper[k];
 		if (merged.count == 0 || !str_equals(merged.members[merged.count - 1].key, next->key)) {
 			merged.members[merged.count++] = *next;
@@ -130,10 +123,10 @@ struct json json_without_all(struct arena *arena, const struct json *object,
 	const struct json_member **gone = sort_members(names);
 	size_t k = 0;
 	for (size_t i = 0; i < object->count; i++) {
-		while (k < names->count && compare_keys(&gone[k], &members[i]) < 0) {
+		while (k < names->count && json_compare_keys(&gone[k], &members[i]) < 0) {
 			k++;
 		}
-		if (k == names->count || compare_keys(&gone[k], &members[i]) != 0) {
+		if (k == names->count || json_compare_keys(&gone[k], &members[i]) != 0) {
 			rest.members[rest.count++] = *members[i];
 		}
 	}

@@ -121,13 +121,6 @@ static bool users_have_shape(const struct power_case *pc)
 	return true;
 }
 
-static int compare_members(const void *a, const void *b)
-{
-	const struct json_member *const *left = a;
-	const struct json_member *const *right = b;
-	return str_compare((*left)->key, (*right)->key);
-}
-
 /* The members of an object in the order of their keys; none when it is no object. */
 static const struct json_member **sorted_members(struct arena *arena, const struct json *object,
 	size_t *out_n)
@@ -138,7 +131,7 @@ static const struct json_member **sorted_members(struct arena *arena, const stru
 	for (size_t i = 0; i < *out_n; i++) {
 		sorted[i] = &object->members[i];
 	}
-	qsort(sorted, *out_n, sizeof(struct json_member *), compare_members);
+	qsort(sorted, *out_n, sizeof(struct json_member *), json_compare_keys);
 	return sorted;
 }
 
@@ -151,13 +144,13 @@ static bool names_creator(const struct power_case *pc)
 	const struct event *create = pc->c->power.create;
 	struct json_member wanted = {.key = create->sender.s};
 	const struct json_member *key = &wanted;
-	if (bsearch(&key, users, n, sizeof(struct json_member *), compare_members) != NULL) {
+	if (bsearch(&key, users, n, sizeof(struct json_member *), json_compare_keys) != NULL) {
 		return true;
 	}
 	const struct json *additional = json_at(create->content, "additional_creators");
 	for (size_t i = 0; json_is(additional, JSON_ARRAY) && i < additional->count; i++) {
 		wanted.key = json_text(&additional->items[i]);
-		if (bsearch(&key, users, n, sizeof(struct json_member *), compare_members) != NULL) {
+		if (bsearch(&key, users, n, sizeof(struct json_member *), json_compare_keys) != NULL) {
 			return true;
 		}
 	}

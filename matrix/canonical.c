@@ -106,17 +106,10 @@ static bool is_sorted(const struct json *object)
 	return true;
 }
 
-static int compare_members(const void *a, const void *b)
-{
-	const struct json_member *const *left = a;
-	const struct json_member *const *right = b;
-	return str_compare((*left)->key, (*right)->key);
-}
-
 static void sort_members(const struct json_member **members, size_t count)
 {
 	if (count > FEW_MEMBERS) {
-		qsort(members, count, sizeof(const struct json_member *), compare_members);
+		qsort(members, count, sizeof(const struct json_member *), json_compare_keys);
 		return;
 	}
 	for (size_t i = 1; i < count; i++) {
