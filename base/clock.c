@@ -61,6 +61,12 @@ int64_t clock_mono_about_ms(void)
 	return read_us(CLOCK_MONOTONIC_COARSE) / 1000;
 }
 
+void clock_os_pause(int64_t ms)
+{
+	const struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+	(void)nanosleep(&pause, NULL);
+}
+
 int64_t clock_mono_us(void)
 {
 	return read_us(CLOCK_MONOTONIC);

@@ -26,6 +26,8 @@ int64_t clock_about_ms(const struct clock *clock);
 int64_t clock_os_ms(void);
 /** What clock_about_ms() says of the machine's clock. */
 int64_t clock_mono_about_ms(void);
+/** The thread rests for so long; less where a signal comes. */
+void clock_os_pause(int64_t ms);
 /** Monotonic microseconds of the machine's clock, for measuring. */
 int64_t clock_mono_us(void);
 

@@ -7,10 +7,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "base/defs.h"
+#include "base/clock.h"
 #include "base/log.h"
 
 enum { TRY_AGAIN_MS = 100, TEXT_BYTES = 128 };
@@ -37,7 +36,6 @@ static bool has_file(void)
 /* Waits while the process has no file descriptor left, as those do who want to be accepted. @return NULL: see out_cause */
 static void *open_library(const char *soname, const char **out_cause)
 {
-	const struct timespec pause = {.tv_nsec = TRY_AGAIN_MS * 1000000L};
 	bool is_told = false;
 	for (;;) {
 		bool may_try = has_file();
@@ -50,7 +48,7 @@ static void *open_library(const char *soname, const char **out_cause)
 			log_warn(0, "library.waits", "name=%s cause=%s", soname, *out_cause);
 		}
 		is_told = true;
-		(void)nanosleep(&pause, NULL);
+		clock_os_pause(TRY_AGAIN_MS);
 	}
 }
 

@@ -8,6 +8,7 @@
  */
 #include "homeserver/consumer.h"
 
+#include "base/clock.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -18,7 +19,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 enum {
 	THREADS = 2,
@@ -395,8 +395,7 @@ static bool await_elsewhere(struct consumers *consumers, const struct consumer *
 	while (find_position(&ctx, consumers, consumer, &reached) == ERR_OK &&
 		reached < needed(consumers, consumer, position) &&
 		clock_os_ms() + pause_ms < deadline_mono_ms) {
-		const struct timespec pause = {.tv_nsec = pause_ms * 1000000L};
-		(void)nanosleep(&pause, NULL);
+		clock_os_pause(pause_ms);
 		pause_ms = MIN_OF(pause_ms * 2, (int64_t)LOOK_MAX_MS);
 		arena_reset(arena);
 	}

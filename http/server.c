@@ -20,7 +20,6 @@
 
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
 enum {
 	KIB = 1024,
@@ -352,9 +351,8 @@ int64_t server_head_deadline(const struct http_server *server)
  */
 static bool wait_for_zero(const _Atomic int64_t *counter, int64_t deadline_ms)
 {
-	const struct timespec pause = {.tv_nsec = 1000000};
 	while (atomic_load(counter) > 0 && clock_os_ms() < deadline_ms) {
-		(void)nanosleep(&pause, NULL);
+		clock_os_pause(1);
 	}
 	return atomic_load(counter) <= 0;
 }

@@ -18,7 +18,6 @@
 #include <endian.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum {
 	OID_BOOL = 16,
@@ -32,6 +31,7 @@ enum {
 	/* With the connection's own limit, a database that hangs is given up within ten seconds. */
 	GROUP_TIMEOUT_MS = 4000,
 	OUTCOME_WAIT_MS = 2000,
+	OUTCOME_PAUSE_MS = 50,
 };
 
 /* --- arrays --------------------------------------------------------------------------------------------- */
@@ -443,8 +443,7 @@ static enum err ask_outcome(struct ctx *ctx, struct pg *pg, struct write_marks *
 		if (write_outcome(ctx, pg, marks, out_committed) == ERR_OK) {
 			return ERR_OK;
 		}
-		const struct timespec pause = {.tv_nsec = 50 * 1000000L};
-		(void)nanosleep(&pause, NULL);
+		clock_os_pause(OUTCOME_PAUSE_MS);
 	}
 	return fail_cause(ctx, ERR_STORE, "the database broke off during a commit");
 }

@@ -14,7 +14,6 @@
 #include <poll.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -195,12 +194,6 @@ enum err writer_await(struct ctx *ctx, struct writer *writer, int64_t position)
 
 /* --- the thread's side --------------------------------------------------------------------------------------- */
 
-static void pause_ms(long ms)
-{
-	const struct timespec pause = {.tv_nsec = ms * 1000000L};
-	(void)nanosleep(&pause, NULL);
-}
-
 /* The group was committed: caches, publication, callers. */
 static void complete(struct writer *writer, struct write *const *writes, size_t count,
 	const struct write_result *result)
@@ -287,7 +280,7 @@ static enum err commit_together(struct writer *writer, struct ctx *ctx, struct w
 		if (err != ERR_STORE || *out_doubtful || clock_os_ms() >= give_up_ms) {
 			return err;
 		}
-		pause_ms(RETRY_PAUSE_MS);
+		clock_os_pause(RETRY_PAUSE_MS);
 		arena_reset(ctx->arena);
 		ctx_init(ctx, ctx->arena);
 	}
@@ -526,7 +519,7 @@ struct writer *writer_create(const struct writer_config *config)
 			writer_free(writer);
 			return NULL;
 		}
-		pause_ms(RETRY_PAUSE_MS);
+		clock_os_pause(RETRY_PAUSE_MS);
 	}
 	writer->thread = thread_start("writer", writer_run, writer);
 	return writer;

@@ -37,6 +37,8 @@ static void clock__of_the_machine__plausible(void **state)
 	int64_t before_ms = clock_mono_ms(&clock);
 	int64_t about_ms = clock_about_ms(&clock);
 	assert_true(before_ms - 10000 <= about_ms && about_ms <= clock_mono_ms(&clock));
+	clock_os_pause(2);
+	assert_true(clock_mono_us() >= second_us + 2000);
 }
 
 int main(void)
