@@ -31,6 +31,11 @@ bool err_is_transient(enum err err)
 	return err_rows[err].transient;
 }
 
+bool err_is_unanswered(enum err err)
+{
+	return err == ERR_REMOTE || err == ERR_TIMEOUT || err == ERR_LIMIT;
+}
+
 void invariant_failed(const char *condition, const char *file, int line)
 {
 	(void)fprintf(stderr, "belfry: invariant failed: %s (%s:%d)\n", condition, file, line);

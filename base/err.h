@@ -37,6 +37,9 @@ int err_http_status(enum err err);
 /** Whether trying the same again later can help. */
 bool err_is_transient(enum err err);
 
+/** Whether another server that was asked has not answered, and may later: REMOTE, TIMEOUT, LIMIT. */
+bool err_is_unanswered(enum err err);
+
 /** Passes a failure on: `TRY(f(ctx));` in a function that returns enum err. */
 #define TRY(call) \
 	do { \

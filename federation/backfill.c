@@ -93,8 +93,7 @@ static enum err ask_all(struct ctx *ctx, struct federation *federation, struct r
 		if (backfill_is_general(err)) {
 			return err;
 		}
-		*out_is_unanswered =
-			*out_is_unanswered || err == ERR_REMOTE || err == ERR_TIMEOUT || err == ERR_LIMIT;
+		*out_is_unanswered = *out_is_unanswered || err_is_unanswered(err);
 		backfill_pass_over(ctx, servers[i], err);
 	}
 	return ERR_OK;

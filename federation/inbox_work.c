@@ -217,12 +217,6 @@ static enum err take_without_policy(struct visit *visit, struct room *room, size
 	return ERR_OK;
 }
 
-/* Whether the policy server of a room may have been asked in vain. */
-static bool may_be_away(enum err err)
-{
-	return err == ERR_REMOTE || err == ERR_LIMIT || err == ERR_TIMEOUT;
-}
-
 /* In order, until one has to wait (fast), or one has waited (slow). */
 static enum err take_all_in(struct visit *visit, struct room *room, const struct pdu *pdus)
 {
@@ -243,8 +237,8 @@ static enum err take_all_in(struct visit *visit, struct room *room, const struct
 		if (err == ERR_MISSING) {
 			err = take_with_missing(visit, room, i, pdus[i].event);
 			has_waited = true;
-		} else if (visit->lane == INBOX_SLOW && may_be_away(err)) {
-			has_waited = true;
+		} else if (visit->lane == INBOX_SLOW && err_is_unanswered(err)) {
+			has_waited = true; /* for the room's policy server, it may be */
 			if (visit->items[i].attempts >= POLICY_ATTEMPTS) {
 				err = take_without_policy(visit, room, i, pdus[i].event);
 			}

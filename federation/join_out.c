@@ -225,8 +225,7 @@ static enum err join_by(struct ctx *ctx, struct federation *federation, struct h
 /* Whether another server may do what this one did not. */
 static bool is_theirs(enum err err)
 {
-	return err == ERR_DENIED || err == ERR_INPUT || err == ERR_MISSING || err == ERR_REMOTE ||
-		err == ERR_TIMEOUT || err == ERR_LIMIT;
+	return err == ERR_DENIED || err == ERR_INPUT || err == ERR_MISSING || err_is_unanswered(err);
 }
 
 static enum err join_by_any(struct ctx *ctx, struct federation *federation,

@@ -312,19 +312,13 @@ static enum err accept_settled(struct ctx *ctx, struct homeserver *hs, struct ro
 		: err;
 }
 
-/* What is no answer to the question whether an event belongs into the room. */
-static bool may_help_later(enum err err)
-{
-	return err == ERR_REMOTE || err == ERR_TIMEOUT || err == ERR_LIMIT;
-}
-
 /* Nobody has the turn meanwhile. An event of others that gets no signature is judged without it. */
 static enum err ask_policy(struct ctx *ctx, struct homeserver *hs,
 	const struct policy_server *server, struct room_arrival *arrival)
 {
 	enum err err = room_policy_ask(ctx, hs, server, arrival->event, &arrival->event);
 	bool is_final = err == ERR_DENIED || err == ERR_INPUT || err == ERR_MISSING;
-	bool is_judged = is_final || (may_help_later(err) && !arrival->comes_again);
+	bool is_judged = is_final || (err_is_unanswered(err) && !arrival->comes_again);
 	if (err == ERR_OK || arrival->intent != NULL || !is_judged) {
 		return err;
 	}

@@ -16,6 +16,15 @@ static void table__every_kind__name_and_status(void **state)
 	assert_false(err_is_transient(ERR_INPUT));
 }
 
+static void unanswered__of_each_kind__what_another_server_may_do_later(void **state)
+{
+	(void)state;
+	for (enum err err = ERR_OK; err <= ERR_INTERNAL; err++) {
+		bool is_so = err == ERR_REMOTE || err == ERR_TIMEOUT || err == ERR_LIMIT;
+		assert_int_equal(err_is_unanswered(err), is_so);
+	}
+}
+
 static void fail__described__text_for_client_only(void **state)
 {
 	(void)state;
@@ -71,6 +80,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(table__every_kind__name_and_status),
+		cmocka_unit_test(unanswered__of_each_kind__what_another_server_may_do_later),
 		cmocka_unit_test(fail__described__text_for_client_only),
 		cmocka_unit_test(fail_cause__details__for_the_log_only),
 		cmocka_unit_test(fail__very_long_text__cut),
