@@ -98,11 +98,7 @@ static enum err write_typing(struct ctx *ctx, struct homeserver *hs, int64_t roo
 	json_out_key_str(out, "type", STR("m.typing"));
 	json_out_key_str(out, "room_id", room_id_of(room).s);
 	json_out_key_object(out, "content");
-	json_out_key_array(out, "user_ids");
-	for (size_t i = 0; i < n; i++) {
-		json_out_str(out, users[i]);
-	}
-	json_out_end(out);
+	json_out_key_strs(out, "user_ids", users, n);
 	json_out_end(out);
 	json_out_end(out);
 	++*out_count;

@@ -236,16 +236,13 @@ static void write_message(const struct appservice_message *message, struct json_
 static void write_left(const struct device_key_state *state, bool is_fallback, struct json_out *out)
 {
 	if (is_fallback) {
-		json_out_array(out);
-		for (size_t i = 0; i < state->unused_fallback_n; i++) {
-			json_out_str(out, state->unused_fallback[i]);
-		}
-	} else {
-		json_out_object(out);
-		for (size_t i = 0; i < state->one_time_n; i++) {
-			json_out_key(out, state->one_time[i].algorithm);
-			json_out_int(out, state->one_time[i].count);
-		}
+		json_out_strs(out, state->unused_fallback, state->unused_fallback_n);
+		return;
+	}
+	json_out_object(out);
+	for (size_t i = 0; i < state->one_time_n; i++) {
+		json_out_key(out, state->one_time[i].algorithm);
+		json_out_int(out, state->one_time[i].count);
 	}
 	json_out_end(out);
 }

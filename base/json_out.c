@@ -177,6 +177,15 @@ void json_out_str(struct json_out *out, struct str text)
 	add_string(out->buf, take_comma(out), text, 0);
 }
 
+void json_out_strs(struct json_out *out, const struct str *texts, size_t count)
+{
+	json_out_array(out);
+	for (size_t i = 0; i < count; i++) {
+		json_out_str(out, texts[i]);
+	}
+	json_out_end(out);
+}
+
 void json_out_int(struct json_out *out, int64_t value)
 {
 	begin_value(out);

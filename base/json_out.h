@@ -48,6 +48,9 @@ void json_out_raw(struct json_out *out, struct str json_text);
 /** A tree: its raw text where it has one, else written compactly in the tree's order. */
 void json_out_value(struct json_out *out, const struct json *value);
 
+/** An array of strings. */
+void json_out_strs(struct json_out *out, const struct str *texts, size_t count);
+
 /** A name that stands ready: ',"name":'; see the macros below. */
 void json_out_name(struct json_out *out, struct str text);
 /** The same for a member that is a container: `text` ends with how that begins. */
@@ -62,6 +65,8 @@ void json_out_opening(struct json_out *out, struct str text, bool is_array);
 #define json_out_key_raw(out, key, text) (json_out_key_lit(out, key), json_out_raw((out), (text)))
 #define json_out_key_value(out, key, value) \
 	(json_out_key_lit(out, key), json_out_value((out), (value)))
+#define json_out_key_strs(out, key, texts, count) \
+	(json_out_key_lit(out, key), json_out_strs((out), (texts), (count)))
 #define json_out_key_object(out, key) json_out_opening((out), STR(",\"" key "\":{"), false)
 #define json_out_key_array(out, key) json_out_opening((out), STR(",\"" key "\":["), true)
 

@@ -190,11 +190,7 @@ static struct str fallbacks_text(struct arena *arena, const struct device_key_st
 	struct json_out out;
 	buf_init(&buf, STATE_CEILING);
 	json_out_init(&out, &buf);
-	json_out_array(&out);
-	for (size_t i = 0; i < row->unused_fallback_n; i++) {
-		json_out_str(&out, row->unused_fallback[i]);
-	}
-	json_out_end(&out);
+	json_out_strs(&out, row->unused_fallback, row->unused_fallback_n);
 	return str_dup(arena, buf_str(&buf));
 }
 

@@ -79,15 +79,6 @@ static enum err post_claim(struct call *call)
 	return ERR_OK;
 }
 
-static void write_users(struct json_out *out, const struct str *user_ids, size_t count)
-{
-	json_out_array(out);
-	for (size_t i = 0; i < count; i++) {
-		json_out_str(out, user_ids[i]);
-	}
-	json_out_end(out);
-}
-
 static enum err read_token(struct call *call, const char *name, struct token *out)
 {
 	struct str text = call_query(call, name);
@@ -114,10 +105,8 @@ static enum err get_changes(struct call *call)
 	TRY(device_lists_news(&call->ctx, hs, &span, &news));
 	struct json_out *out = reply_json(call, 200);
 	json_out_object(out);
-	json_out_key(out, STR("changed"));
-	write_users(out, news.changed, news.changed_n);
-	json_out_key(out, STR("left"));
-	write_users(out, news.left, news.left_n);
+	json_out_key_strs(out, "changed", news.changed, news.changed_n);
+	json_out_key_strs(out, "left", news.left, news.left_n);
 	json_out_end(out);
 	return ERR_OK;
 }

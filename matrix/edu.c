@@ -10,11 +10,7 @@ void edu_typing_write(struct json_out *out, const struct str *user_ids, size_t c
 {
 	json_out_object(out);
 	json_out_key_object(out, "content");
-	json_out_key_array(out, "user_ids");
-	for (size_t i = 0; i < count; i++) {
-		json_out_str(out, user_ids[i]);
-	}
-	json_out_end(out);
+	json_out_key_strs(out, "user_ids", user_ids, count);
 	json_out_end(out);
 	json_out_key_str(out, "type", STR("m.typing"));
 	json_out_end(out);

@@ -37,11 +37,7 @@ static void write_words(struct ctx *ctx, struct json_out *out, struct str key, s
 	size_t count;
 	notice_words_read(ctx, words, &items, &count);
 	json_out_key(out, key);
-	json_out_array(out);
-	for (size_t i = 0; i < count; i++) {
-		json_out_str(out, items[i]);
-	}
-	json_out_end(out);
+	json_out_strs(out, items, count);
 }
 
 /* Members of an object that is open. */

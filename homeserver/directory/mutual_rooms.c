@@ -27,11 +27,7 @@ enum err mutual_rooms_list(struct ctx *ctx, struct homeserver *hs, struct str us
 	TRY(store_mutual_rooms(ctx, hs->db, &ask, &rooms, &count, &total));
 	size_t n = MIN_OF(count, (size_t)PAGE);
 	json_out_object(out);
-	json_out_key_array(out, "joined");
-	for (size_t i = 0; i < n; i++) {
-		json_out_str(out, rooms[i]);
-	}
-	json_out_end(out);
+	json_out_key_strs(out, "joined", rooms, n);
 	json_out_key_int(out, "count", total);
 	if (count > n) {
 		json_out_key_str(out, "next_batch", b64_encode_url(ctx->arena, rooms[n - 1]));

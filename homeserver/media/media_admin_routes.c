@@ -37,11 +37,7 @@ static void write_deleted(struct call *call, const struct str *ids, size_t count
 {
 	struct json_out *out = reply_json(call, 200);
 	json_out_object(out);
-	json_out_key_array(out, "deleted_media");
-	for (size_t i = 0; i < count; i++) {
-		json_out_str(out, ids[i]);
-	}
-	json_out_end(out);
+	json_out_key_strs(out, "deleted_media", ids, count);
 	json_out_key_int(out, "total", (int64_t)count);
 	json_out_end(out);
 }

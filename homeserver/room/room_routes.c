@@ -183,11 +183,7 @@ static enum err get_aliases(struct call *call)
 		&aliases, &count));
 	struct json_out *out = reply_json(call, 200);
 	json_out_object(out);
-	json_out_key_array(out, "aliases");
-	for (size_t i = 0; i < count; i++) {
-		json_out_str(out, aliases[i]);
-	}
-	json_out_end(out);
+	json_out_key_strs(out, "aliases", aliases, count);
 	json_out_end(out);
 	return ERR_OK;
 }

@@ -66,11 +66,7 @@ static void write_answer(const struct server_child *root, const struct level *le
 		write_room(&level->shown[i], out);
 	}
 	json_out_end(out);
-	json_out_key_array(out, "inaccessible_children");
-	for (size_t i = 0; i < level->hidden_n; i++) {
-		json_out_str(out, level->hidden[i]);
-	}
-	json_out_end(out);
+	json_out_key_strs(out, "inaccessible_children", level->hidden, level->hidden_n);
 	json_out_end(out);
 }
 

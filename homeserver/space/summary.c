@@ -101,11 +101,8 @@ void space_summary_write(const struct space_summary *summary, struct json_out *o
 	json_out_key_int(out, "num_joined_members", summary->joined_members);
 	room_summary_write(content, out);
 	if (content->allowed_count > 0) {
-		json_out_key_array(out, "allowed_room_ids");
-		for (size_t i = 0; i < content->allowed_count; i++) {
-			json_out_str(out, content->allowed_room_ids[i]);
-		}
-		json_out_end(out);
+		json_out_key_strs(out, "allowed_room_ids", content->allowed_room_ids,
+			content->allowed_count);
 	}
 	if (content->encryption.p != NULL) {
 		json_out_key_str(out, "encryption", content->encryption);

@@ -134,11 +134,7 @@ static void write_summary(const struct room_summary *summary, struct json_out *o
 {
 	json_out_key_object(out, "summary");
 	if (summary->has_heroes) {
-		json_out_key_array(out, "m.heroes");
-		for (size_t i = 0; i < summary->hero_n; i++) {
-			json_out_str(out, summary->heroes[i]);
-		}
-		json_out_end(out);
+		json_out_key_strs(out, "m.heroes", summary->heroes, summary->hero_n);
 	}
 	json_out_key_int(out, "m.joined_member_count", summary->counts.joined);
 	json_out_key_int(out, "m.invited_member_count", summary->counts.invited);

@@ -99,15 +99,6 @@ static void write_rooms(const struct sync_run *run, struct json_out *out)
 	json_out_end(out);
 }
 
-static void write_users(const struct str *user_ids, size_t count, struct json_out *out)
-{
-	json_out_array(out);
-	for (size_t i = 0; i < count; i++) {
-		json_out_str(out, user_ids[i]);
-	}
-	json_out_end(out);
-}
-
 static void write_messages(const struct e2ee_news *news, struct json_out *out)
 {
 	if (news->message_n == 0) {
@@ -130,10 +121,8 @@ static void write_lists(const struct e2ee_news *news, struct json_out *out)
 		return;
 	}
 	json_out_key_object(out, "device_lists");
-	json_out_key_lit(out, "changed");
-	write_users(news->changed, news->changed_n, out);
-	json_out_key_lit(out, "left");
-	write_users(news->left, news->left_n, out);
+	json_out_key_strs(out, "changed", news->changed, news->changed_n);
+	json_out_key_strs(out, "left", news->left, news->left_n);
 	json_out_end(out);
 }
 

@@ -21,11 +21,7 @@ static enum err get_turn_server(struct call *call)
 	json_out_object(out);
 	json_out_key_str(out, "username", credentials.username);
 	json_out_key_str(out, "password", credentials.password);
-	json_out_key_array(out, "uris");
-	for (size_t i = 0; i < settings->uris.n; i++) {
-		json_out_str(out, settings->uris.items[i]);
-	}
-	json_out_end(out);
+	json_out_key_strs(out, "uris", settings->uris.items, settings->uris.n);
 	json_out_key_int(out, "ttl", credentials.ttl_s);
 	json_out_end(out);
 	return ERR_OK;

@@ -30,11 +30,14 @@ static void write__nested__commas_where_due(void **state)
 	json_out_end(&out);
 	json_out_key_object(&out, "o");
 	json_out_end(&out);
+	const struct str texts[] = {STR("1"), STR("\"")};
+	json_out_key_strs(&out, "t", texts, COUNT_OF(texts));
+	json_out_key_strs(&out, "none", NULL, 0);
 	json_out_end(&out);
 	assert_int_equal(out.depth, 0);
 	assert_text(buf_str(&buf),
 		"{\"s\":\"x\",\"i\":-5,\"b\":true,\"n\":null,\"r\":{ \"raw\" : 1.0 },"
-		"\"a\":[1,[],{},\"\",false],\"o\":{}}");
+		"\"a\":[1,[],{},\"\",false],\"o\":{},\"t\":[\"1\",\"\\\"\"],\"none\":[]}");
 }
 
 static void escape__every_byte_that_needs_it__canonical_form(void **state)
