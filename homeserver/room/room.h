@@ -164,6 +164,8 @@ static inline bool room_is_current_locked(const struct room *room)
  * are read: two round trips.
  */
 MUST_CHECK enum err room_load(struct ctx *ctx, struct homeserver *hs, struct room *room);
+/** The same, unless the content is there and good. */
+MUST_CHECK enum err room_load_if_needed(struct ctx *ctx, struct homeserver *hs, struct room *room);
 /** Whether content was only behind, and has been brought up to date by the events that it lacked. The caller has the turn. */
 MUST_CHECK enum err room_follow(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	bool *out_done);

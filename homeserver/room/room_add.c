@@ -97,14 +97,6 @@ static enum err build_and_submit(struct room_builder *builder, const struct room
 	return ERR_OK;
 }
 
-enum err room_load_if_needed(struct ctx *ctx, struct homeserver *hs, struct room *room)
-{
-	lock_take(&room->lock);
-	bool needs_load = !room_is_current_locked(room);
-	lock_give(&room->lock);
-	return needs_load ? room_load(ctx, hs, room) : ERR_OK;
-}
-
 /*
  * What others have done since nobody here has been in a room is not known: an event of ours would stand on what was. A room in
  * which nobody at all is left is ours as it is.

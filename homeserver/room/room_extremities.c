@@ -2,7 +2,7 @@
  * The forward extremities, as another server is told of them.
  */
 #include "homeserver/room/room_accept.h"
-#include "homeserver/room/room_write.h"
+#include "homeserver/room/room_build.h"
 
 enum err room_extremities(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	struct event_id **out, size_t *out_count)

@@ -38,9 +38,6 @@ MUST_CHECK enum err room_write_successor(struct room_builder *old,
 void room_write_step(struct write *write, struct homeserver *hs, struct room *room,
 	const struct state_step *step, struct str stripped, size_t index);
 
-/** Loads the content unless it is there and good; the caller has the turn. */
-MUST_CHECK enum err room_load_if_needed(struct ctx *ctx, struct homeserver *hs, struct room *room);
-
 /** Errors: DENIED M_FORBIDDEN when others are in the room and nobody of this server; its content is loaded. From memory. */
 MUST_CHECK enum err room_require_resident(struct ctx *ctx, struct room *room);
 

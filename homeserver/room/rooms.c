@@ -199,6 +199,11 @@ static bool is_loaded(struct room *room)
 	return room_is_current_locked(room);
 }
 
+enum err room_load_if_needed(struct ctx *ctx, struct homeserver *hs, struct room *room)
+{
+	return is_loaded(room) ? ERR_OK : room_load(ctx, hs, room);
+}
+
 enum err rooms_load(struct ctx *ctx, struct homeserver *hs, struct room *room)
 {
 	atomic_store(&room->last_used_ms, clock_about_ms(&hs->clock));
@@ -206,7 +211,7 @@ enum err rooms_load(struct ctx *ctx, struct homeserver *hs, struct room *room)
 		return ERR_OK;
 	}
 	TRY(room_turn_take(ctx, hs, room));
-	enum err err = is_loaded(room) ? ERR_OK : room_load(ctx, hs, room);
+	enum err err = room_load_if_needed(ctx, hs, room);
 	room_turn_give(room);
 	metric_set(&loaded_rooms, atomic_load(&hs->rooms->loaded));
 	return err;
@@ -373,7 +378,6 @@ enum err rooms_new_outliers(struct ctx *ctx, struct homeserver *hs, const struct
 
 /* --- putting away -------------------------------------------------------------------------------- */
 
-/* Frees the content of rooms that nobody used since `before_ms`. */
 /* Rooms that were not used since a time, with a reference each; heap. */
 static struct room **list_rooms(struct rooms *rooms, int64_t before_ms, size_t *out_n)
 {

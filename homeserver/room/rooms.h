@@ -38,16 +38,16 @@ void rooms_told_receipts(struct rooms *rooms, int64_t room_nid, int64_t position
  */
 MUST_CHECK enum err rooms_get(struct ctx *ctx, struct homeserver *hs, struct str room_id,
 	struct room **out);
-/** By number. */
+/** The same for clients: DENIED M_FORBIDDEN instead of MISSING, so that nothing is told about unknown rooms. */
+MUST_CHECK enum err rooms_get_for(struct ctx *ctx, struct homeserver *hs, struct str room_id,
+	struct room **out);
+/** As rooms_get(), by number. */
 MUST_CHECK enum err rooms_get_nid(struct ctx *ctx, struct homeserver *hs, int64_t room_nid,
 	struct room **out);
 /** The same of a room that is at hand: it has its content, if it had been put away. */
 MUST_CHECK enum err rooms_load(struct ctx *ctx, struct homeserver *hs, struct room *room);
 /** By number, if it is in memory, loaded or not; reference until the ctx's arena is reset. NULL: nobody can be listening to it. */
 struct room *rooms_find(struct ctx *ctx, struct homeserver *hs, int64_t room_nid);
-/** The same for clients: DENIED M_FORBIDDEN instead of MISSING, so that nothing is told about unknown rooms. */
-MUST_CHECK enum err rooms_get_for(struct ctx *ctx, struct homeserver *hs, struct str room_id,
-	struct room **out);
 
 /** The row's number; never changes. Any thread, no lock. */
 int64_t room_nid(const struct room *room);
