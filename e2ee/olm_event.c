@@ -64,6 +64,5 @@ bool olm_event_read(struct arena *arena, struct str plaintext,
 	out->type = json_get_str(object, STR("type"));
 	out->content = json_at(object, "content");
 	out->sender_ed25519 = ed25519;
-	out->has_device_keys = device_keys != NULL;
 	return out->type.p != NULL && json_is(out->content, JSON_OBJECT);
 }

@@ -29,9 +29,8 @@ struct olm_expectation {
 struct olm_event {
 	struct str type;
 	const struct json *content;
-	struct str sender_ed25519; /**< as the sender says; proven when has_device_keys */
-	bool
-		has_device_keys; /**< the sender's signed device keys came along, and bind both of its keys */
+	struct str
+		sender_ed25519; /**< as the sender says; proven only where its signed device keys came along */
 };
 /**
  * Reads and checks the plaintext of an Olm message.

@@ -7,8 +7,6 @@
 
 #include "federation/federation.h"
 
-struct answers;
-
 /** Fills the ports of profiles and of the room directory. */
 void remote_query_fill_ports(struct federation *federation);
 

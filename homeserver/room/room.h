@@ -34,8 +34,6 @@ struct state_slot {
 /** Joined members of one server. */
 struct room_server {
 	int64_t joined;
-	size_t name_size;
-	char name[];
 };
 
 /** Running counts of notifying events, see storage/room.h. */

@@ -288,7 +288,7 @@ static enum err accept_once(struct ctx *ctx, struct homeserver *hs, struct room 
 {
 	struct submission s;
 	submission_init(&s, ctx, hs, room, arrival, out);
-	s.acceptance.was_refused = out->has_asked = policy->was_asked;
+	s.acceptance.was_refused = policy->was_asked;
 	enum err err = submission_begin(&s);
 	policy->server = s.acceptance.policy;
 	TRY(err);
@@ -340,7 +340,6 @@ enum err room_accept(struct ctx *ctx, struct homeserver *hs, struct room *room,
 		return err;
 	}
 	TRY(ctx_may_ask(ctx));
-	out->has_asked = true;
 	TRY(ask_policy(ctx, hs, &policy.server, &current));
 	policy.was_asked = true;
 	return accept_settled(ctx, hs, room, &current, &policy, out);

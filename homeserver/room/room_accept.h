@@ -134,7 +134,6 @@ struct room_outcome {
 	enum event_fate fate;
 	struct verdict verdict; /**< why it was rejected or soft-failed */
 	bool was_known;         /**< it had been taken in before: nothing was done */
-	bool has_asked;         /**< the room's policy server was asked */
 	bool is_outdated; /**< what the intent rests on is not so any more: it fails with CONFLICT */
 	const struct event
 		*event; /**< as it was taken in, with the policy server's signature if it had none */

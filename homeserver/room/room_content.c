@@ -65,9 +65,7 @@ static struct room_server *server_at(struct room_content *content, struct server
 {
 	struct room_server *server = map_get(&content->servers, name.s);
 	if (server == NULL) {
-		server = mem_alloc(sizeof(*server) + name.s.n);
-		server->name_size = name.s.n;
-		memcpy(server->name, name.s.p, name.s.n);
+		server = mem_alloc(sizeof(*server));
 		(void)map_set(&content->servers, name.s, server);
 	}
 	return server;

@@ -14,7 +14,7 @@
 struct uia_session;
 
 /** How long a person may take at the provider. */
-enum { SSO_LIFETIME_MS = 10 * 60 * 1000, SSO_COOKIE_NAME_BYTES = 64 };
+enum { SSO_LIFETIME_MS = 10 * 60 * 1000 };
 
 /** Path to which providers send browsers back; its whole URL is to be registered with them. */
 #define SSO_CALLBACK_PATH "/_matrix/client/belfry/sso/callback"
