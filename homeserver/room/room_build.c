@@ -483,11 +483,11 @@ static enum err find_waiting(struct room_builder *builder, struct built_event *b
 	return ERR_OK;
 }
 
-/* Which event of this batch or of the timeline a state event replaces. */
-static enum err find_replaced(struct room_builder *builder, struct built_event *built)
+/* The columns, with which event of this batch or of the timeline a state event replaces. */
+static enum err fill_columns(struct room_builder *builder, struct built_event *built)
 {
 	const struct event *event = built->event;
-	built->columns.replaces_index = -1;
+	built->columns = room_event_columns(event);
 	if (!event->is_state) {
 		return ERR_OK;
 	}
@@ -529,14 +529,11 @@ struct event_columns room_event_columns(const struct event *event)
 static void fill_row(struct room_builder *builder, struct built_event *built, struct str txn)
 {
 	const struct event *event = built->event;
-	int replaces_index = built->columns.replaces_index;
 	built->row.room_nid = builder->room->nid;
 	built->row.event_id = event->event_id.s;
 	built->row.json = built->redacted_json.p != NULL ? built->redacted_json : event->raw;
 	built->row.redacted_by = built->is_held ? EVENT_HELD_BACK : built->redacted_by;
 	built->row.txn = txn;
-	built->columns = room_event_columns(event);
-	built->columns.replaces_index = replaces_index;
 }
 
 /* The head goes on with it. */
@@ -561,7 +558,7 @@ enum err room_builder_add(struct room_builder *builder, const struct room_intent
 	TRY(count_unread(builder, built));
 	TRY(make_stripped(builder, built));
 	TRY(make_redacted(builder, built));
-	TRY(find_replaced(builder, built));
+	TRY(fill_columns(builder, built));
 	struct arena *arena = builder->ctx->arena;
 	fill_row(builder, built, room_event_txn(arena, intent->txn_device, intent->txn_id));
 	builder->head.depth = built->event->depth;
@@ -586,7 +583,7 @@ enum err room_builder_take(struct room_builder *builder, const struct event *eve
 	TRY(make_redacted_elsewhere(builder, built));
 	TRY(count_unread(builder, built));
 	TRY(make_stripped(builder, built));
-	TRY(find_replaced(builder, built));
+	TRY(fill_columns(builder, built));
 	TRY(find_waiting(builder, built));
 	fill_row(builder, built,
 		intent != NULL ? room_event_txn(builder->ctx->arena, intent->txn_device, intent->txn_id)
