@@ -74,7 +74,7 @@ static void forget_locked(struct inbox *inbox, struct inbox_queue *queue)
 
 bool inbox_is_ours(struct inbox *inbox, struct str queue)
 {
-	return queue.p[0] == '!' || atomic_load(&inbox->is_ours);
+	return inbox_is_of_room(queue) || atomic_load(&inbox->is_ours);
 }
 
 void inbox_wake(struct inbox *inbox, struct str name)

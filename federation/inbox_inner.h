@@ -53,6 +53,12 @@ struct inbox {
 	size_t thread_n;
 };
 
+/** Whether a queue is a room's; else it is a server's. */
+static inline bool inbox_is_of_room(struct str queue)
+{
+	return queue.p[0] == '!';
+}
+
 /* --- inbox_work.c -------------------------------------------------------------------------------------- */
 
 /** How a visit to a queue ended. */

@@ -447,7 +447,7 @@ static enum err make_whole(struct visit *visit, enum join_rest_end *out)
 	struct federation *federation = visit->inbox->federation;
 	struct room *room;
 	*out = JOIN_REST_WHOLE;
-	enum err err = visit->queue.p[0] == '!'
+	enum err err = inbox_is_of_room(visit->queue)
 		? rooms_get(visit->ctx, federation->hs, visit->queue, &room)
 		: ERR_MISSING;
 	if (err != ERR_OK) {
@@ -473,42 +473,46 @@ static enum err awaits_handshake(struct visit *visit, bool *out)
 	return err == ERR_MISSING ? ERR_OK : err;
 }
 
+/* A batch. What is done with is deleted, also when another item has failed. */
+static enum err work_off(struct visit *visit)
+{
+	struct homeserver *hs = visit->inbox->federation->hs;
+	set_limit(visit, ITEM_LIMIT_MS);
+	TRY(store_inbox_next(visit->ctx, hs->db, visit->queue, clock_wall_ms(&hs->clock), INBOX_BATCH,
+		&visit->items, &visit->count));
+	visit->done = ARENA_NEW_ARRAY(visit->ctx->arena, int64_t, visit->count);
+	enum err err = visit->count == 0     ? ERR_OK
+		: inbox_is_of_room(visit->queue) ? work_off_room(visit)
+										 : work_off_server(visit);
+	if (visit->done_n > 0) {
+		set_limit(visit, ITEM_LIMIT_MS);
+		enum err deleted = store_inbox_done(visit->ctx, hs->db, visit->done, visit->done_n);
+		atomic_fetch_sub(&visit->inbox->waiting, (int64_t)visit->done_n);
+		err = err == ERR_OK ? deleted : err;
+	}
+	return err;
+}
+
 static enum inbox_visit visit_in_turn(struct ctx *ctx, struct inbox *inbox, struct str queue,
 	enum inbox_lane lane)
 {
-	struct homeserver *hs = inbox->federation->hs;
 	struct visit visit = {.ctx = ctx, .inbox = inbox, .queue = queue, .lane = lane};
 	set_limit(&visit, ITEM_LIMIT_MS);
 	enum join_rest_end rest = JOIN_REST_WHOLE;
 	bool is_early;
 	enum err err = awaits_handshake(&visit, &is_early);
-	if (err == ERR_OK && !is_early) {
-		err = make_whole(&visit, &rest);
-	}
 	if (err == ERR_OK && is_early) {
 		return INBOX_VISIT_DONE; /* the end of the handshake wakes, which counts during a visit too */
+	}
+	if (err == ERR_OK) {
+		err = make_whole(&visit, &rest);
 	}
 	if (err == ERR_OK && rest == JOIN_REST_LATER) {
 		return INBOX_VISIT_FAILED;
 	}
 	visit.is_thrown_out = rest == JOIN_REST_REFUSED;
 	if (err == ERR_OK) {
-		set_limit(&visit, ITEM_LIMIT_MS);
-		err = store_inbox_next(ctx, hs->db, queue, clock_wall_ms(&hs->clock), INBOX_BATCH,
-			&visit.items, &visit.count);
-	}
-	if (err == ERR_OK && visit.count == 0) {
-		return INBOX_VISIT_DONE;
-	}
-	if (err == ERR_OK) {
-		visit.done = ARENA_NEW_ARRAY(ctx->arena, int64_t, visit.count);
-		err = queue.p[0] == '!' ? work_off_room(&visit) : work_off_server(&visit);
-	}
-	if (visit.done_n > 0) {
-		set_limit(&visit, ITEM_LIMIT_MS);
-		enum err deleted = store_inbox_done(ctx, hs->db, visit.done, visit.done_n);
-		atomic_fetch_sub(&inbox->waiting, (int64_t)visit.done_n);
-		err = err == ERR_OK ? deleted : err;
+		err = work_off(&visit);
 	}
 	if (err == ERR_DEFER) {
 		return INBOX_VISIT_WAITS;
@@ -516,7 +520,7 @@ static enum inbox_visit visit_in_turn(struct ctx *ctx, struct inbox *inbox, stru
 	if (err != ERR_OK) {
 		return failed(&visit, err);
 	}
-	if (visit.is_thrown_out && visit.done_n == 0) {
+	if (visit.is_thrown_out && visit.count > 0 && visit.done_n == 0) {
 		return INBOX_VISIT_FAILED;
 	}
 	bool is_all = visit.done_n + visit.put_off_n == visit.count && visit.count < INBOX_BATCH;
@@ -551,6 +555,6 @@ enum inbox_visit inbox_visit(struct ctx *ctx, struct inbox *inbox, struct str qu
 	if (!inbox_is_ours(inbox, queue)) {
 		return INBOX_VISIT_DONE;
 	}
-	return lane == INBOX_SLOW && queue.p[0] == '!' ? visit_with_lease(ctx, inbox, queue)
-												   : visit_in_turn(ctx, inbox, queue, lane);
+	return lane == INBOX_SLOW && inbox_is_of_room(queue) ? visit_with_lease(ctx, inbox, queue)
+														 : visit_in_turn(ctx, inbox, queue, lane);
 }
