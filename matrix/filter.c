@@ -414,6 +414,16 @@ static bool relations_allowed(const struct event_filter *filter, const struct fi
 	return false;
 }
 
+struct filter_facts filter_facts_of(const struct event *event, struct str room_id)
+{
+	return (struct filter_facts){
+		.type = event->type,
+		.sender = event->sender.s,
+		.room_id = room_id,
+		.content = event->content,
+	};
+}
+
 bool filter_allows_event(const struct event_filter *filter, const struct filter_facts *facts)
 {
 	return filter->allows_all ||

@@ -6,6 +6,7 @@
 #define BELFRY_MATRIX_FILTER_H
 
 #include "base/json.h"
+#include "matrix/event.h"
 #include "matrix/field_error.h"
 #include "matrix/property_path.h"
 #include "matrix/str_set.h"
@@ -98,6 +99,9 @@ struct filter_facts {
 	const struct filter_relation *relations; /**< needed when related_by_… is given */
 	size_t relation_count;
 };
+
+/** What there is to look at in an event itself. @param room_id  as in the struct */
+struct filter_facts filter_facts_of(const struct event *event, struct str room_id);
 
 /** Whether the event passes. Cost: O(patterns + log(list)). */
 bool filter_allows_event(const struct event_filter *filter, const struct filter_facts *facts);

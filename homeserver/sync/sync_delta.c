@@ -50,12 +50,8 @@ static bool shows_own_end(const struct sync_run *run, const struct room_part *pa
 	if (part->own_end == NULL || filter->limit == 0) {
 		return false;
 	}
-	const struct filter_facts facts = {
-		.type = part->own_end->event->type,
-		.sender = part->own_end->event->sender.s,
-		.room_id = room_id_of(part->room).s,
-		.content = part->own_end->event->content,
-	};
+	const struct filter_facts facts =
+		filter_facts_of(part->own_end->event, room_id_of(part->room).s);
 	return filter->allows_all || filter_allows_event(filter, &facts);
 }
 
@@ -209,13 +205,8 @@ static void filter_state(struct sync_run *run, struct room_part *part)
 	}
 	size_t kept = 0;
 	for (size_t i = 0; i < part->state.n; i++) {
-		const struct event *event = part->state.p[i]->event;
-		const struct filter_facts facts = {
-			.type = event->type,
-			.sender = event->sender.s,
-			.room_id = room_id_of(part->room).s,
-			.content = event->content,
-		};
+		const struct filter_facts facts =
+			filter_facts_of(part->state.p[i]->event, room_id_of(part->room).s);
 		if (filter_allows_event(filter, &facts)) {
 			part->state.p[kept++] = part->state.p[i];
 		}

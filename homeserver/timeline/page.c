@@ -280,12 +280,7 @@ static enum err fill_surroundings(struct ctx *ctx, struct homeserver *hs,
 
 static bool state_passes(const struct event_filter *filter, const struct event *event)
 {
-	const struct filter_facts facts = {
-		.type = event->type,
-		.sender = event->sender.s,
-		.room_id = event->room_id.s,
-		.content = event->content,
-	};
+	const struct filter_facts facts = filter_facts_of(event, event->room_id.s);
 	return filter == NULL || event_filter_asks_relations(filter) ||
 		filter_allows_event(filter, &facts);
 }

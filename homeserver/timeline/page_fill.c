@@ -51,14 +51,9 @@ static bool passes_filter(struct filling *filling, const struct event *event)
 			VEC_PUSH(filling->ctx->arena, &relations, relation);
 		}
 	}
-	const struct filter_facts facts = {
-		.type = event->type,
-		.sender = event->sender.s,
-		.room_id = room_id_of(filling->room).s,
-		.content = event->content,
-		.relations = relations.p,
-		.relation_count = relations.n,
-	};
+	struct filter_facts facts = filter_facts_of(event, room_id_of(filling->room).s);
+	facts.relations = relations.p;
+	facts.relation_count = relations.n;
 	return filter_allows_event(filter, &facts);
 }
 
