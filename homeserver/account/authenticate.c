@@ -20,7 +20,7 @@ static void release_principal(void *principal)
 	session_unref(session_of(principal));
 }
 
-static enum err refuse_token(struct ctx *ctx, const char *errcode, const char *text, bool soft)
+enum err sessions_refuse(struct ctx *ctx, const char *errcode, const char *text, bool soft)
 {
 	enum err err = fail_status(ctx, ERR_DENIED, 401, errcode, "%s", text);
 	if (soft) {
@@ -31,7 +31,7 @@ static enum err refuse_token(struct ctx *ctx, const char *errcode, const char *t
 
 static enum err refuse_unknown(struct ctx *ctx)
 {
-	return refuse_token(ctx, M_UNKNOWN_TOKEN, "This access token is not valid; log in again",
+	return sessions_refuse(ctx, M_UNKNOWN_TOKEN, "This access token is not valid; log in again",
 		false);
 }
 
@@ -96,11 +96,11 @@ static enum err check(struct homeserver *hs, struct call *call, const struct ses
 		return refuse_unknown(ctx);
 	}
 	if (is_over(hs, session->expires_at_ms)) {
-		return refuse_token(ctx, M_UNKNOWN_TOKEN, "This access token has expired; refresh it",
+		return sessions_refuse(ctx, M_UNKNOWN_TOKEN, "This access token has expired; refresh it",
 			true);
 	}
 	if (session->state == ACCOUNT_LOCKED && !is_log_out(route)) {
-		return refuse_token(ctx, M_USER_LOCKED, "This account has been locked", true);
+		return sessions_refuse(ctx, M_USER_LOCKED, "This account has been locked", true);
 	}
 	if (session->principal.is_guest && !route_takes_guests(route)) {
 		return fail(ctx, ERR_DENIED, M_GUEST_ACCESS_FORBIDDEN, "Guests may not do this");
@@ -170,12 +170,12 @@ enum err sessions_appservice(struct homeserver *hs, struct call *call, struct ap
 	const struct appservice_port *port = &hs->ports.appservices;
 	struct str token = token_of(call);
 	if (token.n == 0) {
-		return refuse_token(&call->ctx, M_MISSING_TOKEN,
+		return sessions_refuse(&call->ctx, M_MISSING_TOKEN,
 			"The token of an application service is needed", false);
 	}
 	return port->of_token(port->self, call->ctx.arena, token_hash(call->ctx.arena, token), out)
 		? ERR_OK
-		: refuse_token(&call->ctx, M_UNKNOWN_TOKEN,
+		: sessions_refuse(&call->ctx, M_UNKNOWN_TOKEN,
 			  "This is not the token of an application service", false);
 }
 
@@ -204,7 +204,7 @@ enum err sessions_authenticate(struct homeserver *hs, struct call *call)
 	if (token.n == 0) {
 		return call->route->auth == AUTH_OPTIONAL
 			? ERR_OK
-			: refuse_token(&call->ctx, M_MISSING_TOKEN, "An access token is needed", false);
+			: sessions_refuse(&call->ctx, M_MISSING_TOKEN, "An access token is needed", false);
 	}
 	struct session *session;
 	TRY(find(hs, call, token_hash(call->ctx.arena, token), &session));

@@ -12,18 +12,10 @@
 #include "storage/oauth.h"
 #include "storage/token.h"
 
-static enum err refuse(struct ctx *ctx, const char *errcode, const char *text, bool soft)
-{
-	enum err err = fail_status(ctx, ERR_DENIED, 401, errcode, "%s", text);
-	if (soft) {
-		ctx->fault.extra = STR("\"soft_logout\":true");
-	}
-	return err;
-}
-
 static enum err refuse_unknown(struct ctx *ctx)
 {
-	return refuse(ctx, M_UNKNOWN_TOKEN, "This refresh token is not valid; log in again", false);
+	return sessions_refuse(ctx, M_UNKNOWN_TOKEN, "This refresh token is not valid; log in again",
+		false);
 }
 
 /* Whether both are the same client, or both none: the two APIs do not mix. */
@@ -53,10 +45,11 @@ static enum err find_usable(struct ctx *ctx, struct homeserver *hs, struct tx *t
 		return refuse_unknown(ctx);
 	}
 	if (out->expires_at_ms > 0 && clock_wall_ms(&hs->clock) >= out->expires_at_ms) {
-		return refuse(ctx, M_UNKNOWN_TOKEN, "This refresh token has expired; log in again", true);
+		return sessions_refuse(ctx, M_UNKNOWN_TOKEN, "This refresh token has expired; log in again",
+			true);
 	}
 	if (out->state == ACCOUNT_LOCKED) {
-		return refuse(ctx, M_USER_LOCKED, "This account has been locked", true);
+		return sessions_refuse(ctx, M_USER_LOCKED, "This account has been locked", true);
 	}
 	return ERR_OK;
 }

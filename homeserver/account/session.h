@@ -36,6 +36,12 @@ void sessions_destroy(struct sessions *sessions);
  */
 MUST_CHECK enum err sessions_authenticate(struct homeserver *hs, struct call *call);
 
+/**
+ * Refuses a token: 401.
+ * @param soft  the session is there still: the client keeps what it has, and refreshes or logs in again ("soft_logout")
+ */
+enum err sessions_refuse(struct ctx *ctx, const char *errcode, const char *text, bool soft);
+
 /** The port http_ports.rate_key: the address (of IPv6 its /64) for log-in and registration, else the user, else the address. */
 struct str sessions_rate_key(struct homeserver *hs, struct call *call);
 

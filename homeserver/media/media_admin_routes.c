@@ -4,21 +4,10 @@
 #include "homeserver/media/media_admin_routes.h"
 
 #include "homeserver/media/media.h"
-#include "homeserver/media/media_type.h"
+#include "homeserver/media/media_routes.h"
 #include "storage/account.h"
 
 enum { LIST_DEFAULT = 100, LIST_MAX = 1000 };
-
-static enum err read_id(struct call *call, struct server_name *out_origin, struct str *out_media_id)
-{
-	*out_media_id = call_path(call, "mediaId");
-	if (!server_name_parse(call_path(call, "serverName"), out_origin) ||
-		!media_id_is_valid(*out_media_id)) {
-		return fail(&call->ctx, ERR_INPUT, M_INVALID_PARAM,
-			"This is no server name and media id of an mxc:// URI");
-	}
-	return ERR_OK;
-}
 
 /* A user of this server, also one that is deactivated. */
 static enum err read_user(struct call *call, struct str *out)
@@ -46,7 +35,7 @@ static enum err delete_media(struct call *call)
 {
 	struct server_name origin;
 	struct str media_id;
-	TRY(read_id(call, &origin, &media_id));
+	TRY(media_read_id(call, &origin, &media_id));
 	TRY(media_delete(&call->ctx, hs_of(call), origin, media_id));
 	write_deleted(call, &media_id, 1);
 	return ERR_OK;
@@ -69,7 +58,7 @@ static enum err set_quarantine(struct call *call, bool is_on)
 	struct str media_id;
 	const struct json *body; /* has no fields */
 	TRY(call_json_optional(call, &body));
-	TRY(read_id(call, &origin, &media_id));
+	TRY(media_read_id(call, &origin, &media_id));
 	TRY(media_quarantine(&call->ctx, hs_of(call), origin, media_id, is_on));
 	return reply_empty(call);
 }

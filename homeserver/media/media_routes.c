@@ -68,8 +68,7 @@ static enum err post_create(struct call *call)
 	return ERR_OK;
 }
 
-/* Nothing that does not have the form of a media id gets near a store or another server. */
-static enum err read_id(struct call *call, struct server_name *out_origin, struct str *out_media_id)
+enum err media_read_id(struct call *call, struct server_name *out_origin, struct str *out_media_id)
 {
 	*out_media_id = call_path(call, "mediaId");
 	if (!server_name_parse(call_path(call, "serverName"), out_origin) ||
@@ -85,7 +84,7 @@ static enum err put_upload(struct call *call)
 	struct server_name origin;
 	struct str media_id;
 	const struct media_upload upload = read_upload(call);
-	TRY(read_id(call, &origin, &media_id));
+	TRY(media_read_id(call, &origin, &media_id));
 	TRY(refuse_suspended(call));
 	TRY(media_fill(&call->ctx, hs_of(call), origin, media_id, &upload));
 	return reply_empty(call);
@@ -96,7 +95,7 @@ static enum err put_upload(struct call *call)
 static enum err read_query(struct call *call, struct media_query *out)
 {
 	*out = (struct media_query){.is_open = call->route->auth == AUTH_NONE, .may_fetch = true};
-	TRY(read_id(call, &out->origin, &out->media_id));
+	TRY(media_read_id(call, &out->origin, &out->media_id));
 	if (out->is_open) {
 		/* Another server that asks so does not want to be asked in turn. */
 		TRY(call_query_bool(call, "allow_remote", true, &out->may_fetch));

@@ -7,13 +7,6 @@
 #include "homeserver/timeline/page_time.h"
 #include "http/memo.h"
 
-static enum err read_token(struct call *call, const char *name, bool *out_has, struct token *out)
-{
-	struct str text = call_query(call, name);
-	*out_has = text.p != NULL;
-	return *out_has ? token_read(&call->ctx, hs_of(call), text, out) : ERR_OK;
-}
-
 static enum err read_limit(struct call *call, size_t *out)
 {
 	int64_t limit;
@@ -46,8 +39,8 @@ static enum err answer_relations(struct call *call, struct str rel_type, struct 
 	if (call_query(call, "dir").p != NULL) {
 		TRY(read_direction(call, &ask.is_backwards));
 	}
-	TRY(read_token(call, "from", &ask.has_from, &ask.from));
-	TRY(read_token(call, "to", &ask.has_to, &ask.to));
+	TRY(token_query(call, "from", &ask.has_from, &ask.from));
+	TRY(token_query(call, "to", &ask.has_to, &ask.to));
 	TRY(read_limit(call, &ask.limit));
 	TRY(call_query_bool(call, "recurse", false, &ask.is_recursive));
 	return page_relations(&call->ctx, hs_of(call), &ask, reply_json(call, 200));
@@ -76,7 +69,7 @@ static enum err get_threads(struct call *call)
 	if (include.p != NULL && !ask.only_participated && !str_equals(include, STR("all"))) {
 		return fail(&call->ctx, ERR_INPUT, M_INVALID_PARAM, "include must be all or participated");
 	}
-	TRY(read_token(call, "from", &ask.has_from, &ask.from));
+	TRY(token_query(call, "from", &ask.has_from, &ask.from));
 	TRY(read_limit(call, &ask.limit));
 	return page_threads(&call->ctx, hs_of(call), &ask, reply_json(call, 200));
 }

@@ -6,13 +6,6 @@
 #include "homeserver/timeline/page.h"
 #include "http/memo.h"
 
-static enum err read_token(struct call *call, const char *name, bool *out_has, struct token *out)
-{
-	struct str text = call_query(call, name);
-	*out_has = text.p != NULL;
-	return *out_has ? token_read(&call->ctx, hs_of(call), text, out) : ERR_OK;
-}
-
 static enum err read_direction(struct call *call, bool *out_is_backwards)
 {
 	struct str text = call_query(call, "dir");
@@ -68,8 +61,8 @@ static enum err get_messages(struct call *call)
 	TRY(read_ask(call, &ask));
 	TRY(page_may_read(&call->ctx, hs_of(call), &ask));
 	TRY(read_direction(call, &ask.is_backwards));
-	TRY(read_token(call, "from", &ask.has_from, &ask.from));
-	TRY(read_token(call, "to", &ask.has_to, &ask.to));
+	TRY(token_query(call, "from", &ask.has_from, &ask.from));
+	TRY(token_query(call, "to", &ask.has_to, &ask.to));
 	return page_messages(&call->ctx, hs_of(call), &ask, reply_json(call, 200));
 }
 
@@ -120,7 +113,7 @@ static enum err get_members(struct call *call)
 {
 	call_begin_memo(call);
 	struct members_ask ask = {.who = principal_of(call), .room_id = call_path(call, "roomId")};
-	TRY(read_token(call, "at", &ask.has_at, &ask.at));
+	TRY(token_query(call, "at", &ask.has_at, &ask.at));
 	TRY(read_membership(call, "membership", &ask.membership));
 	TRY(read_membership(call, "not_membership", &ask.not_membership));
 	return page_members(&call->ctx, hs_of(call), &ask, reply_json(call, 200));

@@ -119,6 +119,13 @@ enum err token_read(struct ctx *ctx, const struct homeserver *hs, struct str tex
 	return ERR_OK;
 }
 
+enum err token_query(struct call *call, const char *name, bool *out_has, struct token *out)
+{
+	struct str text = call_query(call, name);
+	*out_has = text.p != NULL;
+	return *out_has ? token_read(&call->ctx, hs_of(call), text, out) : ERR_OK;
+}
+
 enum err token_read_since(struct ctx *ctx, const struct homeserver *hs, struct str text,
 	struct token *out)
 {

@@ -30,8 +30,11 @@ struct str token_text(struct arena *arena, struct token token);
  */
 MUST_CHECK enum err token_read(struct ctx *ctx, const struct homeserver *hs, struct str text,
 	struct token *out);
+/** Reads a token of the query, if there is one. Errors: the same */
+MUST_CHECK enum err token_query(struct call *call, const char *name, bool *out_has,
+	struct token *out);
 /**
- * The same of a sync's `since`, but one beyond the present becomes the beginning: it is of a time that a database restored from a
+ * As token_read(), of a sync's `since`, but one beyond the present becomes the beginning: it is of a time that a database restored from a
  * backup has not seen, and whoever shows it has to be told everything anew.
  */
 MUST_CHECK enum err token_read_since(struct ctx *ctx, const struct homeserver *hs, struct str text,
