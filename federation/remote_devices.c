@@ -225,7 +225,7 @@ static void write_all(struct arena *arena, struct write *write, const struct rem
 }
 
 enum err remote_devices_refresh(struct ctx *ctx, struct federation *federation, struct user_id user,
-	int64_t timeout_ms, struct remote_keys *out)
+	int64_t timeout_ms)
 {
 	struct homeserver *hs = federation->hs;
 	struct json answer;
@@ -237,15 +237,10 @@ enum err remote_devices_refresh(struct ctx *ctx, struct federation *federation, 
 	check_keys(ctx->arena, user.s, read_devices(ctx->arena, json_at(&answer, "devices")),
 		json_at(&answer, "master_key"), json_at(&answer, "self_signing_key"), &keys);
 	TRY(store_remote_user_shares(ctx, hs->db, &user.s, 1, &sharing, &sharing_n));
-	keys.shares = sharing_n > 0;
-	keys.is_known = true;
-	if (keys.shares && json_get_int(&answer, STR("stream_id"), 0, INT64_MAX, &stream_id)) {
+	if (sharing_n > 0 && json_get_int(&answer, STR("stream_id"), 0, INT64_MAX, &stream_id)) {
 		struct write *write = write_new(ctx);
 		write_all(ctx->arena, write, &keys, stream_id);
 		TRY(writer_commit(ctx, hs->writer, write, NULL));
-	}
-	if (out != NULL) {
-		*out = keys;
 	}
 	return ERR_OK;
 }
@@ -291,7 +286,7 @@ static enum err fetch_anew(struct ctx *ctx, struct federation *federation, struc
 	struct write *write = write_new(ctx);
 	store_remote_list_spoil(write, user.s);
 	TRY(commit_and_tell(ctx, federation, write, user));
-	enum err err = remote_devices_refresh(ctx, federation, user, MISSED_TIMEOUT_MS, NULL);
+	enum err err = remote_devices_refresh(ctx, federation, user, MISSED_TIMEOUT_MS);
 	if (err == ERR_STORE || err == ERR_SHUTDOWN) {
 		return err;
 	}

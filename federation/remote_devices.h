@@ -33,11 +33,10 @@ MUST_CHECK enum err remote_devices_find(struct ctx *ctx, struct federation *fede
 
 /**
  * Asks a user's server for all devices. They are kept if the user shares a room with somebody here; clients are told nothing.
- * @param out  NULL: not wanted
  * Errors: as fed_ask(); REMOTE when the answer is not of the user; STORE
  */
 MUST_CHECK enum err remote_devices_refresh(struct ctx *ctx, struct federation *federation,
-	struct user_id user, int64_t timeout_ms, struct remote_keys *out);
+	struct user_id user, int64_t timeout_ms);
 
 /** An m.device_list_update. */
 struct remote_device_update {

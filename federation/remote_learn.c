@@ -26,7 +26,7 @@ static enum err run(struct ctx *ctx, void *data)
 	if (known.is_known || !known.shares) {
 		return ERR_OK;
 	}
-	return remote_devices_refresh(ctx, learning->federation, learning->user, LEARN_MS, NULL);
+	return remote_devices_refresh(ctx, learning->federation, learning->user, LEARN_MS);
 }
 
 static void drop(void *data)

@@ -103,16 +103,16 @@ static bool is_plain(struct str text)
 		str_find_byte(text, '"') == SIZE_MAX && str_find_byte(text, '\\') == SIZE_MAX;
 }
 
-/* With padding, in lines of `line_chars`. */
-static void add_base64(struct buf *out, struct str bytes, size_t line_chars)
+/* With padding, in lines of LINE_CHARS. */
+static void add_base64(struct buf *out, struct str bytes)
 {
 	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
 	struct str rest = b64_encode(arena, bytes);
 	size_t padding = (4 - rest.n % 4) % 4;
-	while (rest.n > line_chars) {
-		buf_add(out, str_slice(rest, 0, line_chars));
+	while (rest.n > LINE_CHARS) {
+		buf_add(out, str_slice(rest, 0, LINE_CHARS));
 		buf_add_lit(out, "\r\n");
-		rest = str_slice(rest, line_chars, rest.n);
+		rest = str_slice(rest, LINE_CHARS, rest.n);
 	}
 	buf_add(out, rest);
 	buf_add(out, str_slice(STR("=="), 0, padding));
@@ -134,7 +134,7 @@ static void add_encoded(struct buf *out, struct str text)
 	while (text.n > 0) {
 		size_t n = word_length(text);
 		buf_add_lit(out, "=?UTF-8?B?");
-		add_base64(out, str_slice(text, 0, n), LINE_CHARS);
+		add_base64(out, str_slice(text, 0, n));
 		text = str_slice(text, n, text.n);
 		buf_add(out, text.n > 0 ? STR("?=\r\n ") : STR("?="));
 	}
@@ -208,7 +208,7 @@ static void add_part(struct buf *out, const char *type, struct str text)
 {
 	buf_printf(out, "Content-Type: %s; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n",
 		type);
-	add_base64(out, text, LINE_CHARS);
+	add_base64(out, text);
 	buf_add_lit(out, "\r\n");
 }
 

@@ -122,11 +122,11 @@ int64_t power_for_action(const struct room_version *version, const struct state_
 	return power_level_for(&power, action);
 }
 
-int64_t power_for_event(const struct room_version *version, const struct state_view *state,
-	struct str type, bool is_state)
+int64_t power_for_state(const struct room_version *version, const struct state_view *state,
+	struct str type)
 {
 	const struct power power = power_of_state(version, state);
-	return power_level_to_send(&power, type, is_state);
+	return power_level_to_send(&power, type, true);
 }
 
 int64_t power_for_notification(const struct room_version *version, const struct state_view *state,

@@ -49,9 +49,9 @@ int64_t power_of_user(const struct room_version *version, const struct state_vie
 /** Level needed for an action. */
 int64_t power_for_action(const struct room_version *version, const struct state_view *state,
 	enum power_action action);
-/** Level needed to send an event of that type. */
-int64_t power_for_event(const struct room_version *version, const struct state_view *state,
-	struct str type, bool is_state);
+/** Level needed to send a state event of that type. */
+int64_t power_for_state(const struct room_version *version, const struct state_view *state,
+	struct str type);
 /** `notifications[key]`, default 50 (push rules). */
 int64_t power_for_notification(const struct room_version *version, const struct state_view *state,
 	struct str key);

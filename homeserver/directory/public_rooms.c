@@ -145,7 +145,7 @@ static enum err may_publish(struct ctx *ctx, struct homeserver *hs, struct room 
 	const struct room_version *version = room_version_of(room);
 	*out = str_equals(membership, STR("join")) &&
 		power_of_user(version, &view, who->user) >=
-			power_for_event(version, &view, STR("m.room.canonical_alias"), true);
+			power_for_state(version, &view, STR("m.room.canonical_alias"));
 	return ERR_OK;
 }
 

@@ -55,7 +55,7 @@ static enum err is_for(struct round *round, struct str user_id, bool *out)
 		&membership));
 	*out = str_equals(membership, STR("join"));
 	if (*out) {
-		TRY(room_visible(round->ctx, round->hs, round->scene.room, user_id, &round->event, 1, out));
+		TRY(room_is_visible(round->ctx, round->hs, round->scene.room, user_id, round->event, out));
 	}
 	return ERR_OK;
 }

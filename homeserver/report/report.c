@@ -38,7 +38,7 @@ static enum err find_event(struct ctx *ctx, struct homeserver *hs, const struct 
 	TRY(rooms_get(ctx, hs, room_id, &room));
 	TRY(room_require_joined(ctx, hs, room, who->user.s));
 	TRY(room_event(ctx, hs, room, event_id, out));
-	TRY(room_visible(ctx, hs, room, who->user.s, out, 1, &is_visible));
+	TRY(room_is_visible(ctx, hs, room, who->user.s, *out, &is_visible));
 	return is_visible ? ERR_OK : ERR_MISSING;
 }
 

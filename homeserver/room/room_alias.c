@@ -130,7 +130,7 @@ static enum err may_change_canonical(struct ctx *ctx, struct homeserver *hs, str
 	const struct room_version *version = room_version_of(room);
 	*out = str_equals(membership, STR("join")) &&
 		power_of_user(version, &view, user) >=
-			power_for_event(version, &view, STR("m.room.canonical_alias"), true);
+			power_for_state(version, &view, STR("m.room.canonical_alias"));
 	return ERR_OK;
 }
 

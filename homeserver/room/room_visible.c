@@ -382,13 +382,11 @@ enum err room_viewer_horizon(struct ctx *ctx, struct homeserver *hs, struct room
 	return ERR_OK;
 }
 
-enum err room_visible(struct ctx *ctx, struct homeserver *hs, struct room *room, struct str user_id,
-	struct stored_event *const *events, size_t count, bool *allowed)
+enum err room_is_visible(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct str user_id, struct stored_event *event, bool *out)
 {
 	struct room_viewer *viewer = room_viewer_create(ctx, room, user_id);
-	TRY(room_viewer_cover(ctx, hs, viewer, events, count));
-	for (size_t i = 0; i < count; i++) {
-		allowed[i] = room_viewer_sees(viewer, events[i]);
-	}
+	TRY(room_viewer_cover(ctx, hs, viewer, &event, 1));
+	*out = room_viewer_sees(viewer, event);
 	return ERR_OK;
 }

@@ -272,11 +272,11 @@ MUST_CHECK enum err room_server_members(struct ctx *ctx, struct homeserver *hs, 
 /* --- visibility ------------------------------------------------------------------------------------------ */
 
 /**
- * Which of the events a user may see (history visibility, memberships). allowed[i] belongs to events[i]. One round trip
- * at most, none for a user who has been joined all along.
+ * Whether a user may see an event (history visibility, memberships). Errors: STORE
+ * Cost: as room_viewer_cover()
  */
-MUST_CHECK enum err room_visible(struct ctx *ctx, struct homeserver *hs, struct room *room,
-	struct str user_id, struct stored_event *const *events, size_t count, bool *allowed);
+MUST_CHECK enum err room_is_visible(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct str user_id, struct stored_event *event, bool *out);
 
 /**
  * What a user may see of a room, and what the user was in it at each time. Lives in the ctx's arena. To be asked only about

@@ -244,7 +244,7 @@ static void power_of_user__whole_room__read_from_state(void **state)
 	assert_int_equal(power_for_notification(room.version, &view, STR("room")), 20);
 	assert_int_equal(power_for_notification(room.version, &view, STR("other")), 50);
 	assert_int_equal(power_for_action(room.version, &view, POWER_BAN), 33);
-	assert_int_equal(power_for_event(room.version, &view, STR("m.room.name"), true), 44);
+	assert_int_equal(power_for_state(room.version, &view, STR("m.room.name")), 44);
 	assert_true(power_is_creator(room.version, &view, alice));
 	assert_false(power_is_creator(room.version, &view, bob));
 	made_room_builder_fini(&room);
