@@ -109,7 +109,7 @@ static void fail_write(struct write *write, enum err err, const char *cause)
 	}
 }
 
-static void wake(struct writer *writer)
+void writer_wake(struct writer *writer)
 {
 	(void)!eventfd_write(writer->wake_fd, 1); /* fails only when it is woken 2^64 times over */
 }
@@ -133,7 +133,7 @@ void writer_submit(struct writer *writer, struct write *write)
 	}
 	lock_give(&writer->lock);
 	if (was_empty && !is_refused) {
-		wake(writer);
+		writer_wake(writer);
 	}
 	if (is_refused) {
 		fail_write(write, is_full ? ERR_LIMIT : ERR_SHUTDOWN, "refused");
@@ -533,7 +533,7 @@ void writer_destroy(struct writer *writer)
 	lock_take(&writer->lock);
 	writer->is_stopping = true;
 	lock_give(&writer->lock);
-	wake(writer);
+	writer_wake(writer);
 	(void)pthread_join(writer->thread, NULL);
 	writer_free(writer);
 }

@@ -82,6 +82,8 @@ struct writer {
 
 /* --- writer.c ----------------------------------------------------------------------------------------- */
 
+/** Its thread looks at what there is to do. Any thread. */
+void writer_wake(struct writer *writer);
 /** The caller goes on. */
 void write_finish(struct write *write);
 

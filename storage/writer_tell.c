@@ -10,8 +10,6 @@
 #include "base/metrics.h"
 
 #include <inttypes.h>
-#include <string.h>
-#include <sys/eventfd.h>
 
 enum { TELLS_MAX = 10000 };
 
@@ -63,7 +61,7 @@ static bool queue(struct writer *writer, struct tell *tell)
 	}
 	lock_give(&writer->lock);
 	if (is_taken && was_empty) {
-		(void)!eventfd_write(writer->wake_fd, 1);
+		writer_wake(writer);
 	}
 	metric_add(is_taken ? &told_lines : &lost_lines, 1);
 	return is_taken;
