@@ -20,27 +20,21 @@ static const rlim_t max_memory_bytes = (rlim_t)2
 	<< 30; /* of address space: libraries and stacks count */
 static const rlim_t max_result_bytes = (rlim_t)64 << 20; /* the largest, as if not compressed */
 
-static void limit(int resource, rlim_t value)
+static void limit(int resource, rlim_t soft, rlim_t hard)
 {
-	const struct rlimit both = {.rlim_cur = value, .rlim_max = value};
+	const struct rlimit both = {.rlim_cur = soft, .rlim_max = hard};
 	(void)setrlimit((__rlimit_resource_t)resource, &both);
-}
-
-/* By a signal that says so: SIGXCPU. At the hard limit it would be SIGKILL, as when the machine is at fault. */
-static void limit_cpu(void)
-{
-	const struct rlimit seconds = {.rlim_cur = CPU_SECONDS, .rlim_max = CPU_SECONDS + 1};
-	(void)setrlimit(RLIMIT_CPU, &seconds);
 }
 
 void confine_resources(void)
 {
 	(void)close_range(STDERR_FILENO + 1, ~0U, 0);
-	limit(RLIMIT_CORE, 0);
-	limit_cpu();
-	limit(RLIMIT_FSIZE, max_result_bytes);
-	limit(RLIMIT_NOFILE, FILES);
-	limit(RLIMIT_AS, max_memory_bytes);
+	limit(RLIMIT_CORE, 0, 0);
+	/* By a signal that says so: SIGXCPU. At the hard limit it would be SIGKILL, as when the machine is at fault. */
+	limit(RLIMIT_CPU, CPU_SECONDS, CPU_SECONDS + 1);
+	limit(RLIMIT_FSIZE, max_result_bytes, max_result_bytes);
+	limit(RLIMIT_NOFILE, FILES, FILES);
+	limit(RLIMIT_AS, max_memory_bytes, max_memory_bytes);
 }
 
 static const int allowed[] = {
