@@ -4,7 +4,6 @@
 #include <stdio.h>
 
 #include "app/cmd_notice.h"
-#include "app/show.h"
 #include "notices/notice_change.h"
 
 static enum err print_next(struct command_line *line, struct desk *desk, int64_t notice_id)

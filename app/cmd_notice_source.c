@@ -7,7 +7,6 @@
 #include "app/cmd_notice.h"
 #include "app/show.h"
 #include "http/client.h"
-#include "notices/feed.h"
 #include "notices/notice_source.h"
 #include "notices/notices.h"
 

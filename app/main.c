@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "app/command.h"
-#include "app/first_start.h"
 
 static const struct command *const commands[] = {&cmd_serve, &cmd_user, &cmd_token, &cmd_report,
 	&cmd_destinations, &cmd_terms, &cmd_media, &cmd_notice, &cmd_server_notice, &cmd_key,

@@ -6,7 +6,6 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "homeserver/account/session.h"
 #include "storage/appservice.h"
 #include "storage/notice.h"
 

@@ -6,7 +6,6 @@
 #include "e2ee/cross_signing.h"
 #include "homeserver/account/uia.h"
 #include "http/memo.h"
-#include "storage/device_key.h"
 
 static enum err post_device_signing(struct call *call)
 {

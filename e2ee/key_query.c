@@ -5,7 +5,6 @@
  */
 #include "e2ee/device_keys.h"
 #include "matrix/device_key.h"
-#include "matrix/str_set.h"
 #include "storage/device.h"
 #include "storage/device_key.h"
 #include "storage/device_list.h"

@@ -4,7 +4,6 @@
  */
 #include "e2ee/own_inbox.h"
 
-#include "base/log.h"
 #include "base/metrics.h"
 #include "e2ee/olm_event.h"
 #include "e2ee/own_device_inner.h"

@@ -9,7 +9,6 @@
 #include "base/arena_sized.h"
 #include "base/cache.h"
 #include "base/lock.h"
-#include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/refc.h"

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "base/lock.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "base/refc.h"
 #include "federation/discovery.h"

@@ -10,7 +10,6 @@
 #include "federation/processes.h"
 #include "http/memo.h"
 #include "http/uri.h"
-#include "matrix/canonical.h"
 
 enum {
 	MAKE_TIMEOUT_MS = 10000,

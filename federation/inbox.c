@@ -14,7 +14,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
-#include "federation/processes.h"
 #include "storage/consumer.h"
 #include "storage/inbox.h"
 #include "storage/partial_join.h"

@@ -4,7 +4,6 @@
 #include "federation/join_out.h"
 
 #include "base/lock.h"
-#include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "federation/inbox.h"

@@ -10,7 +10,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "federation/fed_client.h"
-#include "matrix/canonical.h"
 #include "matrix/sign.h"
 
 enum {

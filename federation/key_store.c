@@ -10,7 +10,6 @@
 #include "base/cache.h"
 #include "base/lock.h"
 #include "base/log.h"
-#include "base/map.h"
 #include "base/mem.h"
 #include "storage/server_key.h"
 

@@ -7,7 +7,6 @@
 #include <stdatomic.h>
 
 #include "base/lock.h"
-#include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/parallel.h"

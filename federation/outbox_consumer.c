@@ -9,7 +9,6 @@
 #include "federation/processes.h"
 #include "homeserver/consumer.h"
 #include "homeserver/room/rooms.h"
-#include "storage/consumer.h"
 
 enum { EVENTS_A_ROUND = 200, PAUSE_MS = 2, PAUSE_ALONE_MS = 250, STAYS_WAIT_MS = 5000 };
 

@@ -10,7 +10,6 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/metrics.h"
 #include "base/vec.h"
 #include "federation/fed_client.h"
 #include "homeserver/room/rooms.h"

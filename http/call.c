@@ -3,8 +3,6 @@
  */
 #include "http/call.h"
 
-#include "base/clock.h"
-#include "base/log.h"
 #include "http/call_state.h"
 #include "http/io_loop.h"
 

@@ -18,7 +18,6 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/vec.h"
 
 enum {
 	TRY_MS = 1000,      /* the first; the second waits twice as long */

@@ -2,8 +2,6 @@
  * Answers: JSON that handlers write into one buffer, which libmicrohttpd then sends without a copy;
  * failures as errcode bodies; the headers that every answer has.
  */
-#include "base/log.h"
-#include "base/mem.h"
 #include "http/admission.h"
 #include "http/call_state.h"
 #include "http/observe.h"

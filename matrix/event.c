@@ -5,7 +5,6 @@
  */
 #include "matrix/event.h"
 
-#include "base/utf8.h"
 #include "matrix/canonical.h"
 #include "matrix/event_inner.h"
 

@@ -7,7 +7,6 @@
 #include "base/b64.h"
 #include "base/crypto.h"
 #include "base/utf8.h"
-#include "matrix/canonical.h"
 
 enum { CLIENT_ID_HASH_BYTES = 16 };
 

@@ -8,7 +8,6 @@
 #include "base/utf8.h"
 #include "matrix/canonical.h"
 #include "matrix/errcode.h"
-#include "matrix/id.h"
 
 /* Whether a text is a Common Namespaced Identifier: [a-z][a-z0-9._-]*, 1 to 255 bytes. */
 static bool is_namespaced(struct str text)

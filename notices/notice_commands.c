@@ -5,7 +5,6 @@
 
 #include "base/log.h"
 #include "e2ee/room_cipher.h"
-#include "homeserver/consumer.h"
 #include "homeserver/room/rooms.h"
 #include "matrix/json_make.h"
 #include "matrix/relation.h"

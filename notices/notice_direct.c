@@ -4,7 +4,6 @@
 #include "notices/notice_direct.h"
 
 #include "homeserver/room/room_create.h"
-#include "matrix/json_make.h"
 #include "storage/notice_remind.h"
 
 enum err notice_direct_room(struct ctx *ctx, struct homeserver *hs, struct user_id sender,

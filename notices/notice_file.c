@@ -14,7 +14,6 @@
 #include "homeserver/media/media.h"
 #include "homeserver/room/rooms.h"
 #include "matrix/canonical.h"
-#include "matrix/errcode.h"
 #include "matrix/json_make.h"
 #include "notices/notice_send.h"
 

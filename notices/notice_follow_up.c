@@ -9,7 +9,6 @@
 #include "base/backoff.h"
 #include "base/log.h"
 #include "homeserver/room/rooms.h"
-#include "matrix/canonical.h"
 #include "matrix/json_make.h"
 #include "notices/notice_file.h"
 #include "notices/notice_send.h"

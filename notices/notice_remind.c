@@ -7,7 +7,6 @@
 #include "base/backoff.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "homeserver/room/rooms.h"
 #include "http/client_mail.h"
 #include "http/uri.h"
 #include "matrix/json_make.h"

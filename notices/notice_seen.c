@@ -4,7 +4,6 @@
 #include "notices/notice_seen.h"
 
 #include "base/map.h"
-#include "base/vec.h"
 #include "matrix/errcode.h"
 #include "storage/notice.h"
 

@@ -5,7 +5,6 @@
 
 #include "base/mem.h"
 #include "base/rounds.h"
-#include "notices/feed.h"
 #include "notices/notice_class.h"
 #include "notices/notice_job.h"
 #include "notices/notice_source.h"

@@ -5,7 +5,6 @@
 #include "storage/pg.h"
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "matrix/errcode.h"
 #include "storage/fence.h"

@@ -12,8 +12,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/arena.h"
-
 /* LC_ALL=C: messages of the log in one language, and no locale that is missing here. */
 static char lc_all[] = "LC_ALL=C";
 static char path[] = "PATH=/usr/local/bin:/usr/bin:/bin";

@@ -7,7 +7,6 @@
 
 #include "app/postgres/pg_template.h"
 #include "app/postgres/tree_copy.h"
-#include "base/file.h"
 
 const char *pg_embedded_folder(struct arena *arena, const char *data)
 {

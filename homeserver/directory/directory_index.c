@@ -7,7 +7,6 @@
  * which a local user comes has its state and its members from before: they are taken in when the join is read.
  */
 #include "base/fold.h"
-#include "base/map.h"
 #include "base/vec.h"
 #include "homeserver/directory/directory.h"
 #include "storage/consumer.h"

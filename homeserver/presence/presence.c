@@ -14,7 +14,6 @@
 
 #include <stdatomic.h>
 
-#include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "homeserver/typing/typing.h"

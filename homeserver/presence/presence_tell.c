@@ -4,8 +4,6 @@
  */
 #include "homeserver/presence/presence_inner.h"
 
-#include "base/vec.h"
-
 enum {
 	ROOMS_MAX = 300 /* of a user of another server, that are told: more do not fit into a line */
 };

@@ -7,7 +7,6 @@
 #include "homeserver/receipt/unread_state.h"
 
 #include "base/mem.h"
-#include "base/vec.h"
 
 enum { THREADS_PRUNED_AT = 256 };
 

@@ -15,7 +15,6 @@
 #include "homeserver/room/room_write.h"
 #include "http/memo.h"
 #include "storage/delayed_event.h"
-#include "storage/event.h"
 #include "storage/room.h"
 
 enum { SIGNED_ATTEMPTS = 5 }; /* each asks another server */

@@ -2,8 +2,6 @@
  * The state on which an event stands, and that which holds after it, for servers that ask.
  */
 #include "homeserver/room/room_fork.h"
-#include "homeserver/room/room_known.h"
-#include "homeserver/room/room_write.h"
 #include "matrix/visibility.h"
 #include "storage/graph.h"
 

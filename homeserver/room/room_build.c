@@ -7,9 +7,7 @@
 #include "homeserver/room/room_build.h"
 #include "homeserver/room/room_accept.h"
 
-#include "base/b64.h"
 #include "base/json_out.h"
-#include "base/mem.h"
 #include "base/vec.h"
 #include "homeserver/room/room_invitee.h"
 #include "homeserver/room/room_redact.h"

@@ -5,7 +5,6 @@
 #include "base/fault_point.h"
 #include "base/mem.h"
 #include "homeserver/room/room.h"
-#include "homeserver/room/room_accept.h"
 #include "storage/event.h"
 #include "storage/graph.h"
 #include "storage/room.h"

@@ -4,7 +4,6 @@
 #include "homeserver/room/room_guest.h"
 
 #include "base/vec.h"
-#include "homeserver/room/room_send.h"
 #include "matrix/json_make.h"
 #include "storage/account.h"
 

@@ -5,7 +5,6 @@
 #include "homeserver/room/room_member.h"
 
 #include "homeserver/room/room.h"
-#include "homeserver/room/room_accept.h"
 #include "homeserver/room/room_send.h"
 #include "homeserver/room/room_via.h"
 #include "storage/profile.h"

@@ -8,7 +8,6 @@
 #include "http/memo.h"
 #include "storage/alias.h"
 #include "storage/server_notice.h"
-#include "storage/room.h"
 
 enum { MAX_ATTEMPTS = 8, SPREAD_MS = 1000, SUCCESSION_EVENTS = 3 };
 

@@ -6,7 +6,6 @@
 #include "base/vec.h"
 #include "homeserver/room/room_aside.h"
 #include "homeserver/room/room_build.h"
-#include "homeserver/room/room_known.h"
 #include "matrix/auth.h"
 #include "storage/graph.h"
 

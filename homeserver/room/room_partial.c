@@ -2,7 +2,6 @@
  * Rooms whose members are not known yet: whether one is such a room, and waiting until it is whole.
  */
 #include "homeserver/room/room.h"
-#include "base/mem.h"
 #include "homeserver/room/room_accept.h"
 #include "http/memo.h"
 #include "storage/partial_join.h"

@@ -5,7 +5,6 @@
 
 #include "homeserver/homeserver.h"
 #include "homeserver/room/room.h"
-#include "homeserver/room/room_accept.h"
 #include "storage/partial_join.h"
 
 /* Whether the state may have the event: the content is not read for this. */

@@ -4,7 +4,6 @@
  */
 #include "homeserver/room/room_restricted.h"
 
-#include "homeserver/room/room_accept.h"
 #include "matrix/join_rule.h"
 #include "matrix/membership.h"
 #include "matrix/power.h"

@@ -5,7 +5,6 @@
 #include "homeserver/room/room_upgrade.h"
 
 #include "base/vec.h"
-#include "homeserver/room/room_member.h"
 #include "homeserver/room/room_send.h"
 #include "http/memo.h"
 #include "matrix/room_plan.h"

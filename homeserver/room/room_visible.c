@@ -3,7 +3,6 @@
  * needs nothing but the member's slot. For everybody else the memberships and visibilities are read that held at the events.
  */
 #include "homeserver/room/room.h"
-#include "homeserver/room/room_accept.h"
 #include "homeserver/room/room_steps.h"
 #include "matrix/visibility.h"
 #include "storage/state.h"

@@ -6,14 +6,12 @@
  */
 #include "homeserver/room/rooms.h"
 
-#include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "homeserver/room/room.h"
 #include "homeserver/room/room_accept.h"
 #include "storage/graph.h"
 #include "storage/room.h"
-#include "storage/state.h"
 
 #include <string.h>
 

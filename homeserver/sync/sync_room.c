@@ -1,7 +1,6 @@
 /*
  * One room's part of a sync: put together, then written.
  */
-#include "base/vec.h"
 #include "homeserver/sync/sync_inner.h"
 #include "homeserver/typing/typing.h"
 #include "matrix/edu.h"
