@@ -167,7 +167,15 @@ MUST_CHECK enum err room_load_if_needed(struct ctx *ctx, struct homeserver *hs, 
 /** Whether content was only behind, and has been brought up to date by the events that it lacked. The caller has the turn. */
 MUST_CHECK enum err room_follow(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	bool *out_done);
-/** Adds an event that is no state at the end of the ring, and takes over its reference. Lock held. */
+
+/** Of the ring's events, the oldest is 0. Lock held. */
+static inline struct stored_event *room_recent_at_locked(const struct room_content *content,
+	size_t i)
+{
+	return content->recent[(content->recent_first + i) % ROOM_RECENT];
+}
+
+/** Adds an event at the end of the ring, and takes over its reference. Lock held. */
 void room_push_recent_locked(struct room_content *content, struct stored_event *event);
 struct room_row;
 /** What the next event is built on, as the row says. The caller has the turn. */

@@ -305,7 +305,7 @@ static struct stored_event *find_recent_transaction(struct ctx *ctx, struct room
 	LOCK_SCOPE(&room->lock);
 	const struct room_content *content = room->content;
 	for (size_t i = 0; content != NULL && i < content->recent_n; i++) {
-		struct stored_event *event = content->recent[(content->recent_first + i) % ROOM_RECENT];
+		struct stored_event *event = room_recent_at_locked(content, i);
 		if (str_equals(event->txn_id, intent->txn_id) &&
 			str_equals(event->txn_device, intent->txn_device) &&
 			str_equals(event->event->sender.s, intent->sender.s) &&

@@ -168,8 +168,7 @@ static int64_t local_joined(const struct homeserver *hs, const struct room_conte
 
 /* --- the ring of recent events -------------------------------------------------------------------- */
 
-/* Takes over the reference. */
-static void ring_push(struct room_content *content, struct stored_event *event)
+void room_push_recent_locked(struct room_content *content, struct stored_event *event)
 {
 	if (content->recent_n == ROOM_RECENT) {
 		struct stored_event *oldest = content->recent[content->recent_first];
@@ -182,11 +181,6 @@ static void ring_push(struct room_content *content, struct stored_event *event)
 	}
 	content->recent[(content->recent_first + content->recent_n) % ROOM_RECENT] = event;
 	content->recent_n++;
-}
-
-void room_push_recent_locked(struct room_content *content, struct stored_event *event)
-{
-	ring_push(content, event);
 }
 
 static void content_destroy(struct room_content *content)
@@ -204,7 +198,7 @@ static void content_destroy(struct room_content *content)
 	}
 	map_fini(&content->servers);
 	for (i = 0; i < content->recent_n; i++) {
-		stored_event_unref(content->recent[(content->recent_first + i) % ROOM_RECENT]);
+		stored_event_unref(room_recent_at_locked(content, i));
 	}
 	mem_free(content);
 }
@@ -239,7 +233,8 @@ static void load_recent(struct room *room, struct room_content *content,
 	/* Newest first in rows. When there were fewer than asked for, the ring covers everything. */
 	content->recent_after = count < ROOM_RECENT ? ROOM_OUTLIERS : rows[count - 1].position - 1;
 	for (size_t i = count; i > 0; i--) {
-		ring_push(content, stored_event_create(room->version, room->id.s, &rows[i - 1]));
+		room_push_recent_locked(content,
+			stored_event_create(room->version, room->id.s, &rows[i - 1]));
 	}
 }
 
@@ -260,8 +255,7 @@ static int64_t find_forked(const struct room_content *content)
 		}
 	}
 	for (i = 0; i < content->recent_n; i++) {
-		const struct stored_event *stored =
-			content->recent[(content->recent_first + i) % ROOM_RECENT];
+		const struct stored_event *stored = room_recent_at_locked(content, i);
 		const struct event *event = stored->event;
 		if (event->is_state) {
 			const struct state_slot *slot = slot_find(content, event->type, event->state_key);
@@ -454,7 +448,7 @@ void room_apply(struct homeserver *hs, struct room *room, const struct room_news
 		content->graph.has_waiting = content->graph.has_waiting || news->has_waiting;
 		atomic_store(&room->local_joined, local_joined(hs, content));
 		stored_event_ref(stored);
-		ring_push(content, stored);
+		room_push_recent_locked(content, stored);
 	}
 	atomic_store(&room->last_position, stored->position);
 	lock_give(&room->lock);
@@ -560,7 +554,7 @@ struct stored_event *room_recent_find(struct ctx *ctx, struct room *room, int64_
 	LOCK_SCOPE(&room->lock);
 	const struct room_content *content = room->content;
 	for (size_t i = 0; content != NULL && i < content->recent_n; i++) {
-		struct stored_event *event = content->recent[(content->recent_first + i) % ROOM_RECENT];
+		struct stored_event *event = room_recent_at_locked(content, i);
 		bool found = event_id.p != NULL ? str_equals(event->event->event_id.s, event_id)
 										: event->position == position;
 		if (found) {

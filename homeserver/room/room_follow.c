@@ -24,9 +24,9 @@ static bool begin(struct room *room, int64_t *out_after, int64_t *out_told)
 		return false;
 	}
 	*out_told = room->messages_told;
-	size_t newest = content->recent_first + content->recent_n - 1;
-	*out_after = content->recent_n > 0 ? content->recent[newest % ROOM_RECENT]->position
-									   : content->recent_after;
+	*out_after = content->recent_n > 0
+		? room_recent_at_locked(content, content->recent_n - 1)->position
+		: content->recent_after;
 	return true;
 }
 

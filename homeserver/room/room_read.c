@@ -123,12 +123,6 @@ enum err room_event_at(struct ctx *ctx, struct homeserver *hs, struct room *room
 
 /* --- timeline -------------------------------------------------------------------------------------------- */
 
-/* The oldest is 0. */
-static struct stored_event *recent_at(const struct room_content *content, size_t i)
-{
-	return content->recent[(content->recent_first + i) % ROOM_RECENT];
-}
-
 /* From the ring; false when it does not reach back to `after` and has not enough events either. */
 static bool timeline_from_ring(struct ctx *ctx, struct room *room, int64_t after, int64_t up_to,
 	bool backwards, size_t limit, struct timeline *out)
@@ -140,13 +134,13 @@ static bool timeline_from_ring(struct ctx *ctx, struct room *room, int64_t after
 	}
 	/* Positions rise, and most ask for the newest. */
 	size_t end = content->recent_n;
-	while (end > 0 && recent_at(content, end - 1)->position > up_to) {
+	while (end > 0 && room_recent_at_locked(content, end - 1)->position > up_to) {
 		end--;
 	}
 	/* History that came since stands between the ring's events, which are no stretch from there on. */
 	int64_t from = MAX_OF(after, content->recent_after);
 	size_t begin = end;
-	while (begin > 0 && recent_at(content, begin - 1)->position > from) {
+	while (begin > 0 && room_recent_at_locked(content, begin - 1)->position > from) {
 		begin--;
 	}
 	size_t n = end - begin;
@@ -158,7 +152,7 @@ static bool timeline_from_ring(struct ctx *ctx, struct room *room, int64_t after
 	out->n = MIN_OF(n, limit);
 	out->events = ARENA_NEW_ARRAY(ctx->arena, struct stored_event *, out->n);
 	for (size_t i = 0; i < out->n; i++) {
-		out->events[i] = recent_at(content, backwards ? end - 1 - i : begin + i);
+		out->events[i] = room_recent_at_locked(content, backwards ? end - 1 - i : begin + i);
 		stored_event_ref(out->events[i]);
 		stored_event_until_reset(ctx->arena, out->events[i]);
 	}
@@ -465,8 +459,7 @@ static bool changes_from_ring(struct ctx *ctx, struct room *room, int64_t after,
 		return false;
 	}
 	for (size_t i = content->recent_n; i > 0; i--) {
-		struct stored_event *stored =
-			content->recent[(content->recent_first + i - 1) % ROOM_RECENT];
+		struct stored_event *stored = room_recent_at_locked(content, i - 1);
 		const struct event *event = stored->event;
 		if (!event->is_state || stored->position <= after || stored->position > up_to) {
 			continue;
