@@ -54,10 +54,16 @@ static void print_generated(struct str given, struct str used)
 static enum err add(struct command_line *line, struct desk *desk, struct str password)
 {
 	bool is_admin = command_value(line, "--admin") != NULL;
+	const char *display_name = command_value(line, "--name");
 	struct str used = or_random(line->ctx, desk, password);
 	struct str user_id;
 	TRY(appservices_follow(line->ctx, desk->appservices)); /* whose names are not to be had */
-	TRY(account_create(line->ctx, &desk->accounts, name_of(line), used, is_admin, &user_id));
+	TRY(account_create(line->ctx, &desk->accounts,
+		&(struct account_new){.name = name_of(line),
+			.password = used,
+			.display_name = str_of(display_name),
+			.is_admin = is_admin},
+		&user_id));
 	(void)printf("Made %s %.*s.\n", is_admin ? "the administrator" : "the user", STR_ARG(user_id));
 	print_generated(password, used);
 	return ERR_OK;
@@ -220,7 +226,7 @@ const struct command cmd_user = {
 	.name = "user",
 	.summary = "Makes, lists and changes accounts.",
 	.usage =
-		"usage: belfry user add NAME [--admin] [--password-stdin | --generate]\n"
+		"usage: belfry user add NAME [--name TEXT] [--admin] [--password-stdin | --generate]\n"
 		"       belfry user list\n"
 		"       belfry user password NAME [--password-stdin | --generate]\n"
 		"       belfry user lock|unlock NAME         who is locked can only log out\n"
@@ -231,6 +237,7 @@ const struct command cmd_user = {
 		"Works beside a running server and without one. NAME is what stands between @ and : of the user id.\n"
 		"A password is asked for at the terminal; without one, it is made up and printed once.\n"
 		"\n"
+		"  --name TEXT        what others see the new user called; NAME. Each can change it\n"
 		"  --admin            make an administrator\n"
 		"  --password-stdin   read the password from standard input\n"
 		"  --generate         make up a password without asking\n"
@@ -240,8 +247,10 @@ const struct command cmd_user = {
 		"\n"
 		"examples:\n"
 		"  belfry user add lin --admin\n"
+		"  belfry user add s1130201 --name '王小明' --generate\n"
 		"  belfry user password lin --generate --data /var/lib/belfry\n"
 		"  belfry user list\n",
-	.options = {{"--admin", false}, {"--password-stdin", false}, {"--generate", false}},
+	.options = {{"--name", true}, {"--admin", false}, {"--password-stdin", false},
+		{"--generate", false}},
 	.run = run,
 };

@@ -73,7 +73,9 @@ static enum err make_administrator(struct ctx *ctx, struct homeserver *hs,
 	}
 	struct str password = account_random_password(ctx, &desk);
 	struct str user_id;
-	TRY(account_create(ctx, &desk, STR("admin"), password, true, &user_id));
+	TRY(account_create(ctx, &desk,
+		&(struct account_new){.name = STR("admin"), .password = password, .is_admin = true},
+		&user_id));
 	print_box(ctx->arena, start, user_id, password);
 	return ERR_OK;
 }

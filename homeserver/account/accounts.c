@@ -4,13 +4,17 @@
  */
 #include "homeserver/account/accounts.h"
 
+#include "base/utf8.h"
 #include "homeserver/account/email/email_proof.h"
 #include "homeserver/account/identifier.h"
 #include "homeserver/account/oauth/rendezvous.h"
 #include "homeserver/account/password.h"
 #include "homeserver/account/register.h"
+#include "matrix/canonical.h"
+#include "matrix/profile_field.h"
 #include "storage/device.h"
 #include "storage/notice.h"
+#include "storage/profile.h"
 #include "storage/secret.h"
 #include "storage/threepid.h"
 
@@ -48,24 +52,46 @@ static enum err localpart_of(struct ctx *ctx, const struct account_desk *desk, s
 	return ERR_OK;
 }
 
-enum err account_create(struct ctx *ctx, const struct account_desk *desk, struct str name,
-	struct str password, bool is_admin, struct str *out_user_id)
+/* Before there is an account: one whose name is refused is not half made. */
+static enum err check_display_name(struct ctx *ctx, struct str name)
 {
-	struct account_wish wish = {.is_admin = is_admin, .appservices = desk->appservices};
+	struct json value = json_string(name);
+	struct field_error error;
+	return utf8_is_valid(name) && profile_value_check(STR("displayname"), &value, &error)
+		? ERR_OK
+		: fail(ctx, ERR_INPUT, M_INVALID_PARAM,
+			  "A display name has at most %d characters, in UTF-8", PROFILE_MAX_DISPLAYNAME_CHARS);
+}
+
+static enum err set_display_name(struct ctx *ctx, const struct account_desk *desk,
+	struct str user_id, struct str name)
+{
+	struct json value = json_string(name);
+	return name.n == 0 ? ERR_OK
+					   : store_profile_set(ctx, desk->db, user_id, STR("displayname"),
+							 canonical_text(ctx->arena, &value));
+}
+
+enum err account_create(struct ctx *ctx, const struct account_desk *desk,
+	const struct account_new *new_account, struct str *out_user_id)
+{
+	struct account_wish wish = {.is_admin = new_account->is_admin,
+		.appservices = desk->appservices};
 	struct str localpart;
 	struct str user_id;
 	struct server_name server = desk->settings->server_name;
-	TRY(password_check_policy(ctx, desk->settings, password));
-	TRY(localpart_of(ctx, desk, name, &localpart));
+	TRY(password_check_policy(ctx, desk->settings, new_account->password));
+	TRY(check_display_name(ctx, new_account->display_name));
+	TRY(localpart_of(ctx, desk, new_account->name, &localpart));
 	TRY(new_user_id(ctx, localpart, server, &wish.user_id));
 	TRY(account_check_free(ctx, desk->db, &wish));
-	wish.password_hash = password_make_hash(ctx, desk->settings, password);
+	wish.password_hash = password_make_hash(ctx, desk->settings, new_account->password);
 	TRY(account_make(ctx, desk->db, &desk->rng, clock_wall_ms(&desk->clock), server, &wish,
 		&user_id));
 	if (out_user_id != NULL) {
 		*out_user_id = user_id;
 	}
-	return ERR_OK;
+	return set_display_name(ctx, desk, user_id, new_account->display_name);
 }
 
 enum err account_list(struct ctx *ctx, const struct account_desk *desk, struct str after,

@@ -29,13 +29,21 @@ struct account_desk {
 		*appservices; /**< whose names are not to be had; NULL: not asked */
 };
 
+/** An account to make. */
+struct account_new {
+	struct str name;
+	struct str password;
+	struct str display_name; /**< what others see the user called; empty: the local part */
+	bool is_admin;
+};
+
 /**
  * A new account.
- * Errors: INPUT M_INVALID_USERNAME, M_USER_IN_USE, M_EXCLUSIVE, M_WEAK_PASSWORD, M_INVALID_PARAM (password too long); STORE
+ * Errors: INPUT M_INVALID_USERNAME, M_USER_IN_USE, M_EXCLUSIVE, M_WEAK_PASSWORD, M_INVALID_PARAM (password or display name too long); STORE
  * @param out_user_id  in the arena; may be NULL
  */
 MUST_CHECK enum err account_create(struct ctx *ctx, const struct account_desk *desk,
-	struct str name, struct str password, bool is_admin, struct str *out_user_id);
+	const struct account_new *new_account, struct str *out_user_id);
 
 /** A password that nobody has to think up: 20 characters, more where the policy asks for more; in the arena. */
 struct str account_random_password(struct ctx *ctx, const struct account_desk *desk);

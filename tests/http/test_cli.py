@@ -64,6 +64,21 @@ def test_user_add__taken_or_invalid__refused(running):
         assert done.returncode != 0 and done.stderr, name
 
 
+def test_user_add__display_name__others_see_it(running):
+    run(running, "user", "add", "s1130201", "--name", "王小明", "--password-stdin", input="xx words\n")
+    run(running, "user", "add", "s1130202", "--password-stdin", input="xx words\n")
+    seen = accounts.register(running.url)
+    for name, shown in (("s1130201", "王小明"), ("s1130202", "s1130202")):
+        assert seen.get("/profile/@%s:hs1" % name).ok()["displayname"] == shown
+
+
+def test_user_add__display_name_that_cannot_be__refused_and_no_account(running):
+    for name in ("x" * 257, "\udcff"):
+        done = running.run("user", "add", "unnamed", "--name", name, "--password-stdin", input="xx words\n")
+        assert done.returncode == 1 and "display name" in done.stderr
+    assert "@unnamed:" not in run(running, "user", "list")
+
+
 def test_user_list__after_add__listed(running):
     run(running, "user", "add", "listed", "--password-stdin", input="xx words\n")
     assert "@listed:hs1" in run(running, "user", "list")
