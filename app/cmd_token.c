@@ -4,6 +4,7 @@
 #include "app/command.h"
 #include "app/desk.h"
 #include "app/show.h"
+#include "homeserver/account/oauth/web_register.h"
 
 #include <stdio.h>
 
@@ -32,6 +33,21 @@ static enum err read_number(struct command_line *line, const char *name, int64_t
 	return ERR_OK;
 }
 
+/* Not among what scripts read: where the token is of use, or that it is of none. */
+static void say_where(const struct settings *settings)
+{
+	if (settings->registration_mode != REGISTRATION_TOKEN) {
+		(void)fprintf(stderr,
+			"It is of no use yet: set registration.mode to token, and restart the server.\n");
+	} else if (settings->account.oauth_is_on && settings->public_base_url.n > 0 &&
+		settings->account.passwords_are_on &&
+		settings->account.registration_email != EMAIL_REQUIRED) {
+		(void)fprintf(stderr,
+			"Whoever has it makes an account at %.*s" WEB_REGISTER_PATH ", or in an app.\n",
+			STR_ARG(settings->public_base_url));
+	}
+}
+
 static enum err create(struct command_line *line, struct desk *desk)
 {
 	int64_t uses;
@@ -44,6 +60,7 @@ static enum err create(struct command_line *line, struct desk *desk)
 	TRY(registration_token_create(line->ctx, &desk->accounts,
 		str_of(command_value(line, "--token")), uses, expires_at_ms, &token));
 	(void)printf("%.*s\n", STR_ARG(token));
+	say_where(&desk->settings);
 	return ERR_OK;
 }
 

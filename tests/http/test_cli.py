@@ -173,6 +173,18 @@ def test_token__created_listed_revoked(running):
     assert not valid()
 
 
+@pytest.mark.parametrize("settings, said", [
+    (("registration.mode=closed",), "set registration.mode to token"),
+    (("registration.mode=token",), None),
+    (("registration.mode=token", "public_base_url=https://matrix.school.example"),
+     "https://matrix.school.example/_matrix/client/belfry/oauth/signup"),
+    (("registration.mode=token", "public_base_url=https://matrix.school.example", "oauth.enabled=false"), None)])
+def test_token_create__beside_the_token__says_where_it_is_of_use(running, settings, said):
+    done = running.run("token", "create", *[word for one in settings for word in ("--set", one)])
+    assert done.returncode == 0 and re.fullmatch(r"\S{16}\n", done.stdout), "scripts read it"
+    assert said in done.stderr if said else done.stderr == ""
+
+
 def test_token_revoke__unknown__refused(running):
     assert running.run("token", "revoke", "no-such-token").returncode != 0
 
