@@ -10,6 +10,7 @@
 #include "base/zone.h"
 #include "notices/notice_seen.h"
 #include "notices/notices.h"
+#include "storage/alias.h"
 #include "storage/notice_follow_up.h"
 
 enum { LISTED = 100, DELIVERIES_SHOWN = 200 };
@@ -207,6 +208,30 @@ static void read_targets(struct command_line *line, struct notice_post *post)
 	post->targets = targets;
 }
 
+/* A typing mistake would else be seen by who looks, later. It may also be a room that is made before the time comes. */
+static enum err warn_of_missing(struct ctx *ctx, struct desk *desk, const struct notice_post *post)
+{
+	for (size_t i = 0; i < post->target_count; i++) {
+		struct str target;
+		struct room_alias alias;
+		struct alias_row row;
+		TRY(notice_target_read(ctx, &desk->accounts, post->targets[i].target, &target));
+		if (!room_alias_parse(target, &alias) ||
+			!server_name_equals(room_alias_server(alias), desk->settings.server_name)) {
+			continue;
+		}
+		enum err err = store_alias_find(ctx, desk->accounts.db, target, &row);
+		if (err == ERR_MISSING) {
+			(void)fprintf(stderr,
+				"There is no room %.*s: nothing goes there unless there is one by then. belfry notice class create makes one.\n",
+				STR_ARG(target));
+			continue;
+		}
+		TRY(err);
+	}
+	return ERR_OK;
+}
+
 static enum err post(struct command_line *line, struct desk *desk, bool is_scheduled)
 {
 	struct ctx *ctx = line->ctx;
@@ -240,7 +265,7 @@ static enum err post(struct command_line *line, struct desk *desk, bool is_sched
 								: "waits for the server's start",
 		is_scheduled && !post.is_draft && row.rule.p != NULL ? ", the first time" : "",
 		(long long)notice_id, command_same_server(line));
-	return ERR_OK;
+	return warn_of_missing(ctx, desk, &post);
 }
 
 static enum err send(struct command_line *line, struct desk *desk)

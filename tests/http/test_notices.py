@@ -94,6 +94,15 @@ def test_send__room_by_invitation__joined_once_invited(school, office):
     until_body(watch, room, "hello guardians")
 
 
+def test_send__no_such_room_yet__said_at_once(school, office):
+    lin = accounts.register(school.url)
+    _, alias, _ = class_room(lin)
+    missing = "#" + unique("nowhere")
+    done = school.run("notice", "send", "office", "%s,%s=en,#elsewhere:partner.example" % (alias, missing), "text")
+    assert done.returncode == 0 and done.stderr.count("There is no room") == 1
+    assert "There is no room %s:hs1:" % missing in done.stderr
+
+
 def test_send__some_rooms_cannot_be__reasons_are_shown_and_others_have_it(school, office):
     lin = accounts.register(school.url)
     room, alias, watch = class_room(lin)
