@@ -91,9 +91,10 @@ static enum err remove_people(struct command_line *line, struct desk *desk)
 static void print_class(struct ctx *ctx, const struct notice_class_row *class)
 {
 	(void)printf("%.*s  %s  %.*s  %.*s%s  %.*s\n", STR_ARG(class->alias),
-		class->next_try_ms == 0   ? "is as wanted"
-			: class->failures > 0 ? "cannot be made yet"
-								  : "waits for the server",
+		class->next_try_ms != 0
+			? (class->failures > 0 ? "cannot be made yet" : "waits for the server")
+			: class->reason.p != NULL ? "is there, but for what follows"
+									  : "is as wanted",
 		STR_ARG(class->sender), STR_ARG(class->template_name),
 		class->is_encrypted ? ", encrypted" : "", STR_ARG(class->room_id));
 	if (class->reason.p != NULL) {

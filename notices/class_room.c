@@ -265,7 +265,8 @@ static enum err require_account(struct work *work, struct str user_id)
 	enum err err = store_account_find(work->ctx, work->hs->db, user_id, &account);
 	bool is_gone = err == ERR_OK && account.state == ACCOUNT_DEACTIVATED;
 	return err == ERR_MISSING || is_gone
-		? fail(work->ctx, ERR_MISSING, M_NOT_FOUND, "there is no such account")
+		? fail(work->ctx, ERR_MISSING, M_NOT_FOUND,
+			  "there is no such account; make it, then add it to the class once more")
 		: err;
 }
 
