@@ -161,6 +161,22 @@ def test_copy__by_another_account__said_who_may(make_server):
     assert done.returncode == 1 and "that nobody may read" in done.stderr and "by the account that the server has" in done.stderr, done.stderr
 
 
+def test_copy_put_back__privately_with_options_that_name_another_database__that_one_is_left_alone(make_server, tmp_path):
+    """A trial, beside a school whose database lives: or after its death, when nobody answers there."""
+    name = unique("hs")
+    lost = make_server(server_name=name, processes=1).start()
+    user = accounts.register(lost.url)
+    copy = tool("belfry-backup", lost.data, os.path.join(lost.root, "copies"))
+    with open(os.path.join(copy, "belfry.yaml"), "w", encoding="utf-8") as file:
+        file.write("server_name: %s\ndatabase:\n  url: postgresql://belfry@127.0.0.1:1/none\n" % name)
+    trial = tmp_path / "trial"
+    done = run("belfry-restore", copy, str(trial))
+    assert done.returncode == 0 and "take it out" in done.stderr, done.stderr
+    listed = subprocess.run([binary(), "user", "list", "--data", str(trial), "--set", "database.url="], capture_output=True, text=True,
+                            timeout=seconds(30), check=False)
+    assert user.user_id in listed.stdout, listed.stderr
+
+
 def test_copy_put_back__into_a_database_that_is_not_empty__refused_and_nothing_is_touched(tmp_path):
     data, copy = tmp_path / "data", tmp_path / "copy"
     copy.mkdir()
