@@ -124,7 +124,9 @@ def test_register__token_and_terms_asked_for__both_needed_and_noted(strict):
     assert page.link("使用條款") and page.form("user")["kinds"]["terms"] == "checkbox"
     for language, name_of_terms in (("zh-Hant", "使用條款"), ("en", "Terms of use")):  # to be read out in their language
         assert re.search('<p lang="%s"><a [^>]*>%s</a>' % (language, name_of_terms), page.html)
-    assert "註冊碼無效" in fill(browser, page, name, token="wrong", terms="1").text
+    page = fill(browser, page, name, token="wrong", terms="1")
+    assert "註冊碼無效" in page.text and page.form("user")["fields"]["token"] == "wrong"
+    assert PASSWORD not in page.html
     assert "同意使用條款" in fill(browser, page, name, token=token, terms=None).text
     page = fill(browser, page, name, token=token, terms="1")
     assert page.status == 200 and page.url.startswith(ACCOUNT)

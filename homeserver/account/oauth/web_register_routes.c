@@ -52,6 +52,7 @@ struct trouble {
 	const char *en;
 };
 
+/* Name and token that were filled in before stay: the token is long, and typed on a phone. */
 static void write_fields(struct web_page *page, struct str name)
 {
 	web_page_field(page,
@@ -68,6 +69,7 @@ static void write_fields(struct web_page *page, struct str name)
 				.name = "token",
 				.zh = "註冊碼",
 				.en = "Registration token",
+				.value = str_trim(web_page_posted(page->call, "token")),
 				.autocomplete = "off"});
 	}
 	if (asks_for(page->call, UIA_TERMS)) {
