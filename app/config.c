@@ -7,7 +7,7 @@
 #include "base/zone.h"
 #include "homeserver/account/sso/provider.h"
 #include "homeserver/account/terms.h"
-#include "homeserver/meta/support.h"
+#include "homeserver/support.h"
 #include "http/address.h"
 #include "http/detour.h"
 #include "http/mail_text.h"

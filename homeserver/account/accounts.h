@@ -65,6 +65,8 @@ MUST_CHECK enum err account_set_admin(struct ctx *ctx, const struct account_desk
 bool accounts_take_email(const struct homeserver *hs);
 /** Whether people can sign in on a new device by a QR code (oauth/rendezvous.h). */
 bool accounts_take_qr_login(const struct homeserver *hs);
+/** On the home page: to the account page, and to where people make an account, where there are such pages. */
+void accounts_write_ways(struct web_page *page);
 
 /** Up to `limit` accounts by user id, those after `after` (empty: from the first). */
 MUST_CHECK enum err account_list(struct ctx *ctx, const struct account_desk *desk, struct str after,

@@ -5,6 +5,8 @@
  */
 #include "homeserver/account/fallback_routes.h"
 
+#include "homeserver/account/oauth/oauth.h"
+#include "homeserver/account/oauth/web_reset.h"
 #include "homeserver/account/sso/sso.h"
 #include "homeserver/account/terms.h"
 #include "homeserver/account/uia_stage.h"
@@ -256,8 +258,18 @@ static enum err get_login_page(struct call *call)
 	} else {
 		web_page_hidden_form(&page); /* the script's */
 	}
-	web_page_input(&page, "text", "user", "使用者名稱", "User name");
-	web_page_input(&page, "password", "password", "密碼", "Password");
+	web_page_field(&page,
+		&(struct web_field){.kind = "text",
+			.name = "user",
+			.zh = "使用者名稱",
+			.en = "User name",
+			.autocomplete = "username"});
+	web_page_field(&page,
+		&(struct web_field){.kind = "password",
+			.name = "password",
+			.zh = "密碼",
+			.en = "Password",
+			.autocomplete = "current-password"});
 	web_page_button(&page, "登入", "Log in");
 	web_page_form_end(&page);
 	for (size_t i = 0; i < sso_count(hs); i++) {
@@ -265,6 +277,7 @@ static enum err get_login_page(struct call *call)
 		web_page_named_link(&page, sso_login_url(call->ctx.arena, hs, provider, own),
 			provider->name);
 	}
+	web_reset_write_way(&page, STR(OAUTH_ACCOUNT_PATH));
 	web_page_script(&page, login_script);
 	return web_page_reply(&page, 200);
 }

@@ -5,7 +5,8 @@
 
 #include "homeserver/account/accounts.h"
 #include "homeserver/homeserver.h"
-#include "homeserver/meta/support.h"
+#include "homeserver/support.h"
+#include "homeserver/web_help.h"
 #include "homeserver/voip/voip.h"
 #include "homeserver/web_page.h"
 
@@ -153,19 +154,21 @@ static enum err get_home_page(struct call *call)
 	web_page_value(&page, settings->server_name.s);
 	if (settings->public_base_url.n > 0) {
 		web_page_text(&page,
-			"請用 Matrix 用戶端（例如 Element、Element X、FluffyChat、nheko）登入；"
+			"請用 Matrix 應用程式（例如 Element、Element X、FluffyChat、nheko）登入；"
 			"「主伺服器（homeserver）」請填下列網址，帳號與密碼請洽學校的管理員。",
 			"To connect, use a Matrix client (such as Element, Element X, FluffyChat or nheko) and give the address "
 			"below as the homeserver. Ask your school's administrator for an account.");
 		web_page_value(&page, settings->public_base_url);
 	} else {
 		web_page_text(&page,
-			"請用 Matrix 用戶端（例如 Element、Element X、FluffyChat、nheko）登入；"
+			"請用 Matrix 應用程式（例如 Element、Element X、FluffyChat、nheko）登入；"
 			"「主伺服器（homeserver）」請填本頁在瀏覽器網址列的網址，帳號與密碼請洽學校的管理員。",
 			"To connect, use a Matrix client (such as Element, Element X, FluffyChat or nheko) and give the address "
 			"of this page, as your browser shows it, as the homeserver. Ask your school's administrator for an "
 			"account.");
 	}
+	accounts_write_ways(&page);
+	web_help_write(&page);
 	return web_page_reply(&page, 200);
 }
 

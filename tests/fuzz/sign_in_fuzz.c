@@ -6,7 +6,7 @@
 #include "homeserver/account/sso/provider.h"
 #include "homeserver/account/sso/sso.h"
 #include "homeserver/account/terms.h"
-#include "homeserver/meta/support.h"
+#include "homeserver/support.h"
 #include "homeserver/web_page.h"
 #include "matrix/id.h"
 

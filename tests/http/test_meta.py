@@ -64,6 +64,22 @@ def test_home_page__no_public_address__the_page_itself_is_named_and_not_the_serv
     assert page.count("school.example") == 1, "a client that was given it would ask another address"
 
 
+def test_home_page__own_pages_are_on__leads_to_them_and_to_help(make_server):
+    server = make_server(settings={"public_base_url": "https://matrix.school.example", "registration.mode": "open",
+                                   "support.page": "https://school.example/help",
+                                   "support.contacts": "m.role.security @police:hs1, m.role.admin @it:hs1 it@school.example"})
+    page = server.start().anonymous().http.raw("GET", "/").raw.decode()
+    for link in ("/_matrix/client/belfry/account", "/_matrix/client/belfry/oauth/signup?next=%2F_matrix%2Fclient%2Fbelfry%2Faccount",
+                 "mailto:it@school.example", "https://school.example/help"):
+        assert 'href="%s"' % link in page, link
+    assert "@it:hs1" in page and "@police" not in page
+
+
+def test_home_page__own_pages_are_off__leads_nowhere(make_server):
+    page = make_server(settings={"public_base_url": "https://matrix.school.example", "oauth.enabled": "false", "registration.mode": "open"})
+    assert "<a " not in page.start().anonymous().http.raw("GET", "/").raw.decode()
+
+
 def test_versions__asked_without_token__lists_spec_versions(nobody):
     versions = nobody.get("/_matrix/client/versions", token=False).ok()["versions"]
     assert versions and all(isinstance(item, str) for item in versions)

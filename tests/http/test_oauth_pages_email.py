@@ -178,7 +178,8 @@ def test_sec_5_46__secrets_of_the_mails__not_in_the_database_or_the_log(server, 
 def test_forgot__server_without_mails__no_such_pages():
     with served() as server:
         browser = Browser(server.url)
-        assert "Forgot" not in browser.open(LOGIN).text
+        page = browser.open(LOGIN)
+        assert "Forgot" not in page.text and "忘記密碼時，請洽學校的管理員" in page.text
         for page in [browser.ask(method, path, body) for path in (FORGOT, RESET) for method, body in (("GET", None), ("POST", ""))]:
             assert page.status == 404 and "這裡沒有這一頁" in page.text
         assert "電子郵件" not in browser.log_in_to_account(accounts.register(server.url)).text

@@ -140,6 +140,7 @@ def is_not_offered(server):
     assert prompts(server) is None
     page = browser.open(SIGNUP)
     assert page.status == 403 and "不能自行註冊" in page.text
+    assert not any("signup" in link for link, _ in browser.open("/").links)
     assert browser.ask("POST", SIGNUP, "user=x&new=y&again=y").status == 403
     assert is_log_in(browser.open(Request(OAuth(server), prompt="create").path))
     return "建立帳號" not in browser.open(LOGIN).text

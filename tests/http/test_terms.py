@@ -158,6 +158,8 @@ def test_login_page__for_clients_without_one__has_form_and_hook(server):
     assert reply.status == 200 and "matrixLogin" in text and "<form" in text and "登入" in text
     for code in ("M_FORBIDDEN", "M_LIMIT_EXCEEDED", "M_USER_LOCKED", "other", "token", "done"):  # what the script shows of
         assert '<p hidden class="outcome" id="%s"><span lang="zh-Hant">' % code in text
+    assert 'autocomplete="username" autocapitalize="none"' in text, "a phone would begin the name with a capital"
+    assert "忘記密碼時，請洽學校的管理員" in text
 
 
 def assert_page(reply, status, text):

@@ -91,10 +91,7 @@ static enum err answer_page(struct call *call, struct web_visit *visit, struct s
 		write_password_form(&page, visit, name);
 	}
 	write_providers(&page, visit);
-	if (web_reset_is_on(hs_of(call))) {
-		web_page_quiet_link(&page, web_forgot_url(call->ctx.arena, visit->next), "忘記密碼？",
-			"Forgot your password?");
-	}
+	web_reset_write_way(&page, visit->next);
 	if (web_register_is_on(call->ctx.arena, hs_of(call))) {
 		web_page_quiet_link(&page, web_register_url(call->ctx.arena, visit->next), "建立帳號",
 			"Create an account");

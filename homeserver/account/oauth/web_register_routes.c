@@ -4,6 +4,7 @@
  */
 #include "homeserver/account/oauth/web_register_routes.h"
 
+#include "homeserver/account/accounts.h"
 #include "homeserver/account/identifier.h"
 #include "homeserver/account/login.h"
 #include "homeserver/account/oauth/web_register.h"
@@ -12,6 +13,7 @@
 #include "homeserver/account/register.h"
 #include "homeserver/account/terms.h"
 #include "homeserver/account/uia_stage.h"
+#include "homeserver/web_help.h"
 #include "http/uri.h"
 
 /* The flow without an address; NULL: there is none. */
@@ -42,6 +44,21 @@ struct str web_register_url(struct arena *arena, struct str next)
 {
 	struct str target = uri_encode(arena, next);
 	return str_printf(arena, WEB_REGISTER_PATH "?next=%.*s", STR_ARG(target));
+}
+
+/* The pages have long addresses: that of the home page is short enough to be told to parents. */
+void accounts_write_ways(struct web_page *page)
+{
+	const struct homeserver *hs = hs_of(page->call);
+	struct arena *arena = page->call->ctx.arena;
+	if (!oauth_is_on(hs)) {
+		return;
+	}
+	web_page_link(page, STR(OAUTH_ACCOUNT_PATH), "我的帳號", "My account");
+	if (web_register_is_on(arena, hs)) {
+		web_page_quiet_link(page, web_register_url(arena, STR(OAUTH_ACCOUNT_PATH)), "建立帳號",
+			"Create an account");
+	}
 }
 
 /* --- the page --------------------------------------------------------------------------------------------- */
@@ -105,6 +122,7 @@ static enum err answer_closed(struct call *call)
 	web_page_begin(&page, call, "這裡不能自行註冊", "Registration is closed here");
 	web_page_text(&page, "請向學校的管理員索取帳號。",
 		"Ask your school's administrator for an account.");
+	web_help_write(&page);
 	web_page_link(&page, web_login_url(call, web_visit_of(call).next, STR("")), "登入", "Log in");
 	return web_page_reply(&page, 403);
 }

@@ -4,14 +4,15 @@
 #ifndef BELFRY_HOMESERVER_ACCOUNT_OAUTH_WEB_RESET_H
 #define BELFRY_HOMESERVER_ACCOUNT_OAUTH_WEB_RESET_H
 
-#include "homeserver/homeserver.h"
+#include "homeserver/web_page.h"
 
 #define WEB_FORGOT_PATH "/_matrix/client/belfry/oauth/forgot"
 #define WEB_RESET_PATH "/_matrix/client/belfry/oauth/reset"
 
-/** Whether there are such pages: passwords are used, and this server sends mails. */
-bool web_reset_is_on(const struct homeserver *hs);
-/** Path of the page that asks for the address; the way back from it leads to `next`. In the arena. */
-struct str web_forgot_url(struct arena *arena, struct str next);
+/**
+ * What a log-in page says to who has forgotten the password: a link to these pages, from which the way back leads to `next`; where this server sends
+ * no mails, whom to ask.
+ */
+void web_reset_write_way(struct web_page *page, struct str next);
 
 #endif

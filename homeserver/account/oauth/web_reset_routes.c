@@ -12,17 +12,32 @@
 #include "homeserver/account/oauth/web_visit.h"
 #include "homeserver/account/password.h"
 #include "homeserver/account/uia_stage.h"
+#include "homeserver/web_help.h"
 #include "http/uri.h"
 
-bool web_reset_is_on(const struct homeserver *hs)
+/* Passwords are used, and this server sends mails. */
+static bool is_on(const struct homeserver *hs)
 {
 	return hs->settings.account.passwords_are_on && email_is_on(hs);
 }
 
-struct str web_forgot_url(struct arena *arena, struct str next)
+static struct str forgot_url(struct arena *arena, struct str next)
 {
 	struct str target = uri_encode(arena, next);
 	return str_printf(arena, WEB_FORGOT_PATH "?next=%.*s", STR_ARG(target));
+}
+
+void web_reset_write_way(struct web_page *page, struct str next)
+{
+	const struct homeserver *hs = hs_of(page->call);
+	if (oauth_is_on(hs) && is_on(hs)) {
+		web_page_quiet_link(page, forgot_url(page->call->ctx.arena, next), "忘記密碼？",
+			"Forgot your password?");
+	} else if (hs->settings.account.passwords_are_on) {
+		web_page_text(page, "忘記密碼時，請洽學校的管理員。",
+			"If you have forgotten your password, ask your school's administrator.");
+		web_help_write(page);
+	}
 }
 
 /* What went wrong, for people. */
@@ -34,7 +49,7 @@ struct trouble {
 static enum err require_on(struct call *call)
 {
 	TRY(oauth_require_on(&call->ctx, hs_of(call)));
-	return web_reset_is_on(hs_of(call))
+	return is_on(hs_of(call))
 		? ERR_OK
 		: fail(&call->ctx, ERR_MISSING, M_UNRECOGNIZED, "This server resets no passwords by mail");
 }
@@ -67,6 +82,7 @@ static enum err answer_forgot(struct call *call, struct web_visit *visit, struct
 	web_page_form_end(&page);
 	web_page_text(&page, "如果帳號沒有電子郵件地址，請洽學校的管理員。",
 		"If your account has no e-mail address, ask your school's administrator.");
+	web_help_write(&page);
 	web_page_quiet_link(&page, web_login_url(call, visit->next, STR("")), "回到登入",
 		"Back to the log-in");
 	return web_page_reply(&page, trouble != NULL ? 400 : 200);
@@ -111,8 +127,8 @@ static enum err answer_bad_link(struct call *call)
 	web_page_text(&page,
 		"它可能已過期，或沒有完整複製。如果您剛剛用它設定了新密碼，請用新密碼登入。",
 		"It may have expired, or was not copied as a whole. If you have just set a new password by it, log in with that.");
-	web_page_quiet_link(&page, web_forgot_url(call->ctx.arena, STR(OAUTH_ACCOUNT_PATH)),
-		"再寄一封信", "Have another mail sent");
+	web_page_quiet_link(&page, forgot_url(call->ctx.arena, STR(OAUTH_ACCOUNT_PATH)), "再寄一封信",
+		"Have another mail sent");
 	return web_page_reply(&page, 404);
 }
 

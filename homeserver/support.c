@@ -1,7 +1,7 @@
 /*
  * Contacts are written in the configuration as words: a role, then addresses, told apart by how they look.
  */
-#include "homeserver/meta/support.h"
+#include "homeserver/support.h"
 
 #include "matrix/id.h"
 

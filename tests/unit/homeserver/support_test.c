@@ -9,7 +9,7 @@
 #include <cmocka.h>
 #undef fail /* a macro of cmocka, a function of base/ctx.h */
 
-#include "homeserver/meta/support.h"
+#include "homeserver/support.h"
 
 static void contact__good_ones__read(void **state)
 {

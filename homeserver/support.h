@@ -2,8 +2,8 @@
  * Whom users of this server may ask. Pure.
  * Spec: client-server API, "Getting homeserver contacts and support details" (well-known support)
  */
-#ifndef BELFRY_HOMESERVER_META_SUPPORT_H
-#define BELFRY_HOMESERVER_META_SUPPORT_H
+#ifndef BELFRY_HOMESERVER_SUPPORT_H
+#define BELFRY_HOMESERVER_SUPPORT_H
 
 #include "base/json_out.h"
 #include "base/str.h"
