@@ -110,11 +110,17 @@ static struct appservice_settings appservices_of(const struct conf *conf)
 	};
 }
 
+/* Paths of ours begin with a slash, which is not to be there twice. */
+static struct str without_last_slash(struct str url)
+{
+	return str_slice(url, 0, url.n - (str_ends_with(url, STR("/")) ? 1 : 0));
+}
+
 void config_to_settings(const struct conf *conf, struct settings *out)
 {
 	*out = (struct settings){
 		.server_name = {conf_str(conf, "server_name")},
-		.public_base_url = conf_str(conf, "public_base_url"),
+		.public_base_url = without_last_slash(conf_str(conf, "public_base_url")),
 		.identity_server = conf_str(conf, "identity_server"),
 		.livekit_url = conf_str(conf, "rtc.livekit_url"),
 		.registration_mode = mode_of(conf_str(conf, "registration.mode")),

@@ -102,9 +102,7 @@ static inline bool hs_is_local(const struct homeserver *hs, struct str user_id)
 static inline struct str hs_public_url(struct arena *arena, const struct homeserver *hs,
 	const char *path)
 {
-	struct str base = hs->settings.public_base_url;
-	base.n -= str_ends_with(base, STR("/")) ? 1 : 0;
-	return str_printf(arena, "%.*s%s", STR_ARG(base), path);
+	return str_printf(arena, "%.*s%s", STR_ARG(hs->settings.public_base_url), path);
 }
 
 /** Who asks: made by the authentication port, in the call's arena. */

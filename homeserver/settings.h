@@ -66,7 +66,8 @@ struct appservice_settings {
 
 struct settings {
 	struct server_name server_name;
-	struct str public_base_url; /**< for .well-known/matrix/client */
+	struct str
+		public_base_url; /**< where clients reach this server, without a slash at its end; empty: not said */
 	struct str identity_server; /**< empty: none */
 	struct str livekit_url;     /**< of meetings; empty: none */
 	enum registration_mode registration_mode;

@@ -31,7 +31,6 @@ struct str notice_link_make(struct arena *arena, const struct homeserver *hs,
 	const struct notice_link *link)
 {
 	struct str base = hs->settings.public_base_url;
-	base.n -= str_ends_with(base, STR("/")) ? 1 : 0;
 	struct str text = str_printf(arena, "%" PRId64 " %" PRId64 " %.*s", link->notice_id,
 		link->due_at_ms, STR_ARG(link->user_id));
 	return str_printf(arena, "%.*s" NOTICE_CONFIRM_PATH "%.*s.%.*s", STR_ARG(base),

@@ -44,10 +44,9 @@ static struct str signature_of(struct arena *arena, const struct homeserver *hs,
 
 static struct str link_for(struct arena *arena, const struct homeserver *hs, struct str user_id)
 {
-	struct str base = hs->settings.public_base_url;
-	base.n -= str_ends_with(base, STR("/")) ? 1 : 0;
-	return str_printf(arena, "%.*s" CONSENT_PATH "?user=%.*s&signature=%.*s", STR_ARG(base),
-		STR_ARG(uri_encode(arena, user_id)), STR_ARG(signature_of(arena, hs, user_id)));
+	return str_printf(arena, "%.*s" CONSENT_PATH "?user=%.*s&signature=%.*s",
+		STR_ARG(hs->settings.public_base_url), STR_ARG(uri_encode(arena, user_id)),
+		STR_ARG(signature_of(arena, hs, user_id)));
 }
 
 bool consent_link_is_good(struct arena *arena, const struct homeserver *hs, struct str user_id,

@@ -81,7 +81,6 @@ static struct str url_of(struct arena *arena, const struct settings *settings,
 		return policy->source;
 	}
 	struct str base = settings->public_base_url;
-	base.n -= str_ends_with(base, STR("/")) ? 1 : 0;
 	return str_printf(arena, "%.*s" TERMS_PATH "/%.*s/%.*s", STR_ARG(base), STR_ARG(policy->id),
 		STR_ARG(policy->language));
 }

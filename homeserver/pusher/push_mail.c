@@ -163,7 +163,6 @@ static enum err show(struct ctx *ctx, struct homeserver *hs, const struct push_d
 	const struct unread_rooms *rooms, struct push_mail_content *out)
 {
 	struct str base = hs->settings.public_base_url;
-	base.n -= str_ends_with(base, STR("/")) ? 1 : 0;
 	out->server_name = hs->settings.server_name.s;
 	out->unsubscribe_url =
 		str_printf(ctx->arena, "%.*s" PUSHER_UNSUBSCRIBE_PATH "?pusher=%" PRId64 "&token=%.*s",

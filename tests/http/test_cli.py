@@ -176,7 +176,7 @@ def test_token__created_listed_revoked(running):
 @pytest.mark.parametrize("settings, said", [
     (("registration.mode=closed",), "set registration.mode to token"),
     (("registration.mode=token",), None),
-    (("registration.mode=token", "public_base_url=https://matrix.school.example"),
+    (("registration.mode=token", "public_base_url=https://matrix.school.example/"),
      "https://matrix.school.example/_matrix/client/belfry/oauth/signup"),
     (("registration.mode=token", "public_base_url=https://matrix.school.example", "oauth.enabled=false"), None)])
 def test_token_create__beside_the_token__says_where_it_is_of_use(running, settings, said):

@@ -100,6 +100,12 @@ def test_signed__only_with_its_secret(school, lin, form):
     until_body(watch, room, text)
 
 
+def test_address__public_address_ends_with_a_slash__the_path_begins_with_the_only_one(school, lin):
+    _, alias, _ = class_room(lin)
+    printed = notice(school, "hook", "office", alias, "--set", "public_base_url=https://matrix.school.example/")
+    assert printed.startswith("https://matrix.school.example/_belfry/notices/v1/hooks/bnh_")
+
+
 def test_token__is_good_for_its_hook_alone_and_ends_at_once(school, lin):
     _, alias, _ = class_room(lin)
     hook = Hook(school, "office", alias)
