@@ -7,6 +7,8 @@
 #include "app/command.h"
 #include "app/desk.h"
 #include "app/show.h"
+#include "appservices/registry.h"
+#include "homeserver/account/consent.h"
 #include "homeserver/account/terms.h"
 
 enum { PAGE_ROWS = 500 };
@@ -56,12 +58,15 @@ static enum err missing(struct command_line *line, struct desk *desk)
 	if (terms.count == 0) {
 		return fail(ctx, ERR_INPUT, NULL, "option terms.policies is empty");
 	}
+	TRY(appservices_follow(ctx, desk->appservices)); /* whose users are not asked */
 	for (;;) {
 		struct terms_missing_row *rows;
 		size_t count;
 		TRY(store_terms_missing(ctx, desk->accounts.db, after, &terms, PAGE_ROWS, &rows, &count));
 		for (size_t i = 0; i < count; i++) {
-			(void)printf("%-40.*s %.*s\n", STR_ARG(rows[i].user_id), STR_ARG(rows[i].missing));
+			if (consent_is_asked_of(&desk->settings, &desk->port, rows[i].user_id)) {
+				(void)printf("%-40.*s %.*s\n", STR_ARG(rows[i].user_id), STR_ARG(rows[i].missing));
+			}
 		}
 		if (count < PAGE_ROWS) {
 			return ERR_OK;

@@ -20,13 +20,13 @@ struct terms_versions consent_required(struct arena *arena, const struct setting
 						   : (struct terms_versions){0};
 }
 
-bool consent_is_asked_of(const struct homeserver *hs, struct str user_id)
+bool consent_is_asked_of(const struct settings *settings, const struct appservice_port *services,
+	struct str user_id)
 {
-	const struct appservice_port *services = &hs->ports.appservices;
 	const struct str nobody = {0};
 	struct user_id id;
 	return user_id_parse(user_id, &id) &&
-		!str_equals(user_id_localpart(id), hs->settings.server_notices_localpart) &&
+		!str_equals(user_id_localpart(id), settings->server_notices_localpart) &&
 		!services->is_user_claimed(services->self, nobody, id);
 }
 
@@ -77,7 +77,8 @@ enum err consent_require(struct ctx *ctx, const struct homeserver *hs, const str
 enum err consent_tell(struct ctx *ctx, const struct homeserver *hs, struct str user_id)
 {
 	const struct account_settings *account = &hs->settings.account;
-	if (!account->terms_notices || !consent_is_asked_of(hs, user_id)) {
+	if (!account->terms_notices ||
+		!consent_is_asked_of(&hs->settings, &hs->ports.appservices, user_id)) {
 		return ERR_OK;
 	}
 	int64_t now_ms = clock_wall_ms(&hs->clock);

@@ -21,8 +21,12 @@
 
 /** What has to be accepted, in the arena; none where terms are not enforced. */
 struct terms_versions consent_required(struct arena *arena, const struct settings *settings);
-/** Whether somebody of that id is asked at all: no user whom an application service has for itself. From memory. */
-bool consent_is_asked_of(const struct homeserver *hs, struct str user_id);
+/**
+ * Whether somebody of that id is asked at all: no user whom an application service has for itself, no sender of notices, and not who sends the server's
+ * own. From memory.
+ */
+bool consent_is_asked_of(const struct settings *settings, const struct appservice_port *services,
+	struct str user_id);
 
 /**
  * Refuses a request that acts when its user lacks policies, once they are enforced. In the room for notices, where the user is

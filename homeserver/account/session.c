@@ -111,7 +111,8 @@ struct session *session_create(const struct homeserver *hs, struct str key,
 	session->state = row->state;
 	session->expires_at_ms = row->expires_at_ms;
 	session->read_mono_ms = clock_mono_ms(&hs->clock);
-	session->principal.lacks_terms = row->lacks_terms && consent_is_asked_of(hs, row->user_id);
+	session->principal.lacks_terms = row->lacks_terms &&
+		consent_is_asked_of(&hs->settings, &hs->ports.appservices, row->user_id);
 	session->principal.notices_room_id = str_heap(row->notices_room_id);
 	return session;
 }

@@ -6,7 +6,7 @@ import pytest
 
 from support.client import unique
 from support.database import Cluster
-from support.server import Server, binary
+from support.server import Server, binary, wait_until
 
 pytestmark = pytest.mark.skipif(not binary(), reason="needs the program")
 
@@ -248,6 +248,16 @@ def test_terms__newer_version__those_without_it_are_shown(server):
     assert server.run("user", "add", "made-by-hand", "--generate").returncode == 0
     assert ["@made-by-hand:hs1", "terms", "1.2,", "privacy", "2025-09"] in listed(server, "missing")
     assert listed(server, "list", "made-by-hand") == []
+
+
+def test_terms_missing__accounts_of_nobody__are_not_listed(server):
+    """They are not asked: senders of notices, and who sends the server's own."""
+    assert server.run("user", "add", "reader", "--generate").returncode == 0
+    assert server.run("notice", "sender", "office-of-terms").returncode == 0
+    assert server.run("server-notice", "send", "reader", "welcome").returncode == 0
+    wait_until(lambda: server.sql("select count(*) from accounts where user_id = '@notices:hs1'").strip() == "1", 10, "its account")
+    users = [line[0] for line in listed(server, "missing")]
+    assert "@reader:hs1" in users and not {"@office-of-terms:hs1", "@notices:hs1"} & set(users)
 
 
 def test_terms__version_changes_during_a_registration__the_one_that_was_accepted(make_server):
