@@ -122,6 +122,7 @@ struct head_copy {
 	size_t count;
 	char *at;
 	const char *end; /* libmicrohttpd's, of the last value */
+	bool is_folded;
 };
 
 static enum MHD_Result count_header(void *data, enum MHD_ValueKind kind, const char *name,
@@ -146,6 +147,15 @@ static struct str copy_text(struct head_copy *copy, const char *p, size_t n)
 	return str_from(at, n);
 }
 
+/*
+ * RFC 9112, 5.2. Of a line that goes on in the next one libmicrohttpd moves the name behind all that it has read, where it adds to it. Then it may also lose a
+ * line of what was sent behind the request.
+ */
+static bool is_folded(const char *name, const char *value)
+{
+	return (uintptr_t)name > (uintptr_t)value;
+}
+
 static enum MHD_Result copy_header(void *data, enum MHD_ValueKind kind, const char *name,
 	size_t name_n, const char *value, size_t value_n)
 {
@@ -155,6 +165,7 @@ static enum MHD_Result copy_header(void *data, enum MHD_ValueKind kind, const ch
 	header->name = copy_text(copy, name, name_n);
 	header->value = copy_text(copy, value, value_n);
 	copy->end = value + value_n;
+	copy->is_folded = copy->is_folded || is_folded(name, value);
 	return MHD_YES;
 }
 
@@ -299,7 +310,8 @@ void request_read_head(struct request *request, const char *method, const char *
 	copy.count = 0;
 	(void)MHD_get_connection_values_n(copy.connection, MHD_HEADER_KIND, copy_header, &copy);
 	use_new_head(request, copy.head,
-		!has_its_host(copy.head, str_of(version)) || !ends_in_empty_line(&copy, method));
+		copy.is_folded || !has_its_host(copy.head, str_of(version)) ||
+			!ends_in_empty_line(&copy, method));
 }
 
 /* The same place in a copy. */

@@ -398,7 +398,10 @@ LENGTH, CHUNKS = b"Content-Length: 12\r\n", b"Transfer-Encoding: chunked\r\n"
     # the library takes these three for the end of the head, and the length for the beginning of the next request
     (b": b\r\n" + LENGTH, b'{"name":"x"}'), (b":\r\n" + LENGTH, b'{"name":"x"}'), (b"X:\r\n:\r\n" + LENGTH, b'{"name":"x"}'),
     (b"Host: y\r\n" + LENGTH, b'{"name":"x"}'), (b"host:x\r\n" + LENGTH, b'{"name":"x"}'),
-], ids=range(18))
+    # and of these three "Xb" for a name; of what is behind the request it then loses a line
+    (b"X: a\r\n b\r\n" + LENGTH, b'{"name":"x"}'), (b"X: a\r\n\tb\r\n b\r\nY: z\r\n" + LENGTH, b'{"name":"x"}'),
+    (b"X:\r\n b\r\n" + LENGTH, b'{"name":"x"}'),
+], ids=range(21))
 @pytest.mark.one_process("HAProxy refuses it in its own words")
 def test_framing__read_in_two_ways__refused_and_nothing_behind_it_is_read(still_alive, alice, headers, body):
     """RFC 9112, 5.1 and 6.1: whoever reads such a request otherwise than a proxy in front lets one user write the head of another's."""
