@@ -131,8 +131,8 @@ static enum err may_show(struct sync_run *run, struct room *room, bool *out)
 }
 
 /*
- * Where the user was in the room last, if that is to be told. Who was kicked and then banned between two syncs has to hear of what was there before the kick, and sees
- * nothing of what lies between the two. Cost: where the newest own membership follows no join, one round trip.
+ * Where the user was in the room last, if that is to be told. Who was kicked and then banned between two syncs has to hear of what was there before the kick, as has who
+ * asks for all of the state, and sees nothing of what lies between the two. Cost: where the newest own membership follows no join, one round trip.
  */
 static enum err find_leaving(struct sync_run *run, const struct user_room *entry, bool *out_was_in,
 	int64_t *out)
@@ -149,7 +149,7 @@ static enum err find_leaving(struct sync_run *run, const struct user_room *entry
 		return ERR_OK;
 	}
 	TRY(err);
-	*out_was_in = last_join.to_position > run->since;
+	*out_was_in = tells_all(run) || last_join.to_position > run->since;
 	if (*out_was_in) {
 		*out = MIN_OF(entry->position, last_join.to_position);
 	}
@@ -165,7 +165,8 @@ static enum err plan_left(struct sync_run *run, const struct user_room *entry,
 	TRY(was_joined(run, entry->room, run->since, &stayed));
 	part->is_left = true;
 	part->was_never_joined = !was_in;
-	part->after = stayed ? MIN_OF(run->since, part->up_to) : 0;
+	/* Of one that was left before, who asks for all of its state: "The timeline will still be limited by the since parameter" (GET /sync, full_state). */
+	part->after = stayed || part->up_to <= run->since ? MIN_OF(run->since, part->up_to) : 0;
 	if (!was_in) {
 		part->after = entry->position - 1;
 	}

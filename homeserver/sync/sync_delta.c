@@ -47,7 +47,8 @@ static enum err find_own_end(struct sync_run *run, struct room_part *part)
 static bool shows_own_end(const struct sync_run *run, const struct room_part *part)
 {
 	const struct event_filter *filter = &run->request->filter->timeline;
-	if (part->own_end == NULL || filter->limit == 0) {
+	bool is_state_alone = !part->was_never_joined && part->own_at <= run->since;
+	if (part->own_end == NULL || is_state_alone || filter->limit == 0) {
 		return false;
 	}
 	const struct filter_facts facts =

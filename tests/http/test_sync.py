@@ -412,6 +412,38 @@ def test_leave__banned_after_the_kick_was_told__the_ban_alone(alice, bob, shared
     assert [event["content"] for event in part.timeline] == [{"membership": "ban"}] and part.state == []
 
 
+@pytest.mark.peer("a sync with a token tells of none that were left before it")
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("ends", [["leave"], ["leave", "ban"]], ids=["kicked", "kicked and banned"])
+def test_leave__gone_before_the_token__include_leave_and_full_state_tell_all_state_and_no_events(alice, bob, shared, ends, after):
+    alice.set_state(shared, "m.room.topic", {"topic": "before"})
+    alice.kick(shared, bob).ok()
+    alice.set_state(shared, "m.room.topic", {"topic": "hidden"})
+    if "ban" in ends:
+        alice.ban(shared, bob).ok()
+    asked = {"filter": {"room": {"include_leave": True}}, "full_state": True, **({"use_state_after": True} if after else {})}
+    since = bob.sync().since
+    answer = bob.sync(since, **asked)
+    part, state = answer.left(shared), answer.left(shared).keyed("state_after" if after else "state")
+    assert part.timeline == [] and part["timeline"].get("limited", False) is False and "hidden" not in str(dict(answer))
+    assert state["m.room.topic", ""]["content"] == {"topic": "before"} and ("m.room.create", "") in state
+    assert state["m.room.member", bob.user_id]["content"]["membership"] == ends[-1]
+    back = bob.messages(shared, "b", limit=1, **{"from": part["timeline"]["prev_batch"]}).ok()
+    assert [event["content"]["membership"] for event in back["chunk"]] == ["leave"]
+
+
+def test_leave__banned_after_a_kick_of_before_the_token__full_state_tells_all_state_and_the_ban(alice, bob, shared):
+    alice.set_state(shared, "m.room.topic", {"topic": "before"})
+    alice.kick(shared, bob).ok()
+    since = bob.sync(bob.sync().since).since
+    alice.set_state(shared, "m.room.topic", {"topic": "hidden"})
+    alice.ban(shared, bob).ok()
+    answer = bob.sync(since, full_state=True)
+    part = answer.left(shared)
+    assert [event["content"] for event in part.timeline] == [{"membership": "ban"}] and "hidden" not in str(dict(answer))
+    assert part.keyed("state")["m.room.topic", ""]["content"] == {"topic": "before"}
+
+
 def test_leave__initial_sync__only_with_include_leave(alice, bob, shared):
     bob.send(shared, "mine")
     bob.leave(shared).ok()
