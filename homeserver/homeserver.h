@@ -108,8 +108,9 @@ static inline struct str hs_public_url(struct arena *arena, const struct homeser
 /** Who asks: made by the authentication port, in the call's arena. */
 struct principal {
 	struct user_id user;
-	struct str device_id; /**< p == NULL for appservices without one */
-	struct str token_key; /**< hash of the access token; for "log out this session" */
+	struct str device_id;   /**< p == NULL for appservices without one */
+	int64_t device_came_ms; /**< one that comes under the name of another has another time */
+	struct str token_key;   /**< hash of the access token; for "log out this session" */
 	bool is_admin;
 	bool is_guest;
 	bool is_suspended;

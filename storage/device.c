@@ -29,6 +29,7 @@ static struct device_row read_device(const struct db_rows *rows, size_t i)
 		.last_seen_ms = db_int(rows, i, 2),
 		.last_seen_ip = db_str(rows, i, 3),
 		.last_seen_user_agent = db_str(rows, i, 4),
+		.created_at_ms = db_int(rows, i, 5),
 	};
 }
 

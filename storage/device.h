@@ -12,6 +12,7 @@ struct device_row {
 	int64_t last_seen_ms;
 	struct str last_seen_ip;         /**< p == NULL: not known */
 	struct str last_seen_user_agent; /**< p == NULL: not known */
+	int64_t created_at_ms;           /**< of one that is found: when it came */
 };
 
 /**

@@ -30,6 +30,7 @@ enum err store_token_find(struct ctx *ctx, struct db *db, struct str token_hash,
 		.lacks_terms = db_is_true(rows, 0, 9),
 		.notices_room_id = db_str(rows, 0, 10),
 		.is_oauth = db_is_true(rows, 0, 11),
+		.device_came_ms = db_int(rows, 0, 12),
 	};
 	return ERR_OK;
 }

@@ -14,6 +14,7 @@
 struct token_row {
 	struct str user_id;
 	struct str device_id;
+	int64_t device_came_ms;
 	struct str refresh_hash; /**< of its pair; p == NULL: no refresh token */
 	bool is_confirmed;
 	int64_t expires_at_ms; /**< 0: never */

@@ -75,7 +75,7 @@ enum err masquerade_load(struct ctx *ctx, struct homeserver *hs, const struct ma
 	struct token_row *out)
 {
 	struct account_row account;
-	struct device_row device;
+	struct device_row device = {0};
 	enum err err = store_account_find(ctx, hs->db, as->user.s, &account);
 	if (err == ERR_MISSING || (err == ERR_OK && account.state == ACCOUNT_DEACTIVATED)) {
 		return fail(ctx, ERR_DENIED, M_FORBIDDEN,
@@ -96,6 +96,7 @@ enum err masquerade_load(struct ctx *ctx, struct homeserver *hs, const struct ma
 	*out = (struct token_row){
 		.user_id = as->user.s,
 		.device_id = as->device_id,
+		.device_came_ms = device.created_at_ms,
 		.is_confirmed = true,
 		.state = account.state,
 		.is_suspended = account.is_suspended,

@@ -103,6 +103,7 @@ struct session *session_create(const struct homeserver *hs, struct str key,
 	bool is_valid = user_id_parse(str_heap(row->user_id), &session->principal.user);
 	invariant(is_valid); /* only valid ids become accounts */
 	session->principal.device_id = heap_or_none(row->device_id);
+	session->principal.device_came_ms = row->device_came_ms;
 	session->principal.token_key = str_from(session->key, sizeof(session->key));
 	session->principal.is_admin = row->is_admin;
 	session->principal.is_guest = row->is_guest;

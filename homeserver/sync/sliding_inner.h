@@ -169,8 +169,8 @@ struct sliding_run {
 	struct sync_end end;
 	struct str_set ignored;
 	const struct sliding_facts *facts; /**< where there are places */
-	struct sliding_position *
-		position; /**< with which the client came, counted by the arena; NULL: none that is stored */
+	struct sliding_position
+		*position; /**< with which the client came, counted by the arena; NULL: with none */
 	struct sliding_state before;   /**< ask sliding_states_before() */
 	bool has_before;               /**< it was read */
 	struct sliding_change *change; /**< once there may be something to tell */
@@ -310,7 +310,7 @@ MUST_CHECK enum err sliding_states_find(struct sliding_run *run);
 const struct sliding_state *sliding_states_before(struct sliding_run *run);
 /** Whether this process has answered just this: then there is nothing to tell up to the position with which the client came. After sliding_states_find(). */
 bool sliding_states_is_settled(const struct sliding_run *run);
-/** Stores what it knows with this answer, if that is something else. @param out  number for the answer's position. Errors: DENIED M_UNKNOWN_TOKEN (401) if the device has ended; DEFER; STORE.  Cost: none, or one round trip and its commit */
+/** Stores what it knows with this answer, if that is something else or the client begins. @param out  number for the answer's position. Errors: DENIED M_UNKNOWN_TOKEN (401) if the device has ended; DEFER; STORE.  Cost: none, or one round trip and its commit */
 MUST_CHECK enum err sliding_states_record(struct sliding_run *run, int64_t *out);
 
 #endif

@@ -40,11 +40,13 @@ static struct sliding_connection connection_of(const struct sliding_run *run)
 		struct sliding_connection){run->who->user.s, run->who->device_id, run->request->conn_id};
 }
 
-/* With whose it is: nobody finds another's by its number. */
+/* With whose it is: nobody finds another's by its number, nor what a device of the same name had that has ended: the database has let go of that. */
 static struct str key_of(const struct sliding_run *run, int64_t nid)
 {
+	const int64_t came_ms = run->who->device_came_ms;
 	const struct str pieces[] = {
 		str_from((const char *)&nid, sizeof(nid)),
+		str_from((const char *)&came_ms, sizeof(came_ms)),
 		run->who->user.s,
 		STR("\n"),
 		run->who->device_id,
@@ -94,8 +96,11 @@ static enum err find_stored(struct sliding_run *run, int64_t nid, struct sliding
 enum err sliding_states_find(struct sliding_run *run)
 {
 	int64_t nid = run->request->since.connection;
-	if (nid == 0) {
+	if (!run->request->has_pos) {
 		return ERR_OK;
+	}
+	if (nid == 0) {
+		return sliding_refuse_pos(run->ctx); /* a token of /sync */
 	}
 	struct sliding_position *position = cache_get(run->hs->sliding->positions, key_of(run, nid));
 	if (position == NULL) {
@@ -165,14 +170,13 @@ static void forget_before(const struct sliding_run *run)
 	}
 }
 
+/* A connection's first is stored also where it tells of no room: "Servers MUST reject a `pos` that was not issued to the requesting user and device" (MSC4186, "Connections"). */
 enum err sliding_states_record(struct sliding_run *run, int64_t *out)
 {
 	int64_t came_with = run->request->since.connection;
 	*out = came_with;
-	if (!sliding_change_is_any(run->change)) {
-		if (run->position != NULL) {
-			note_settled(run, run->position);
-		}
+	if (run->position != NULL && !sliding_change_is_any(run->change)) {
+		note_settled(run, run->position);
 		return ERR_OK;
 	}
 	const struct sliding_connection connection = connection_of(run);

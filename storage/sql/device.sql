@@ -12,12 +12,12 @@ SELECT device_id FROM devices WHERE user_id = $1 AND device_id = $2 FOR UPDATE;
 
 -- name: device_list hot
 -- All devices of a user. Index: devices_pkey.
-SELECT device_id, display_name, last_seen_ms, last_seen_ip, last_seen_user_agent
+SELECT device_id, display_name, last_seen_ms, last_seen_ip, last_seen_user_agent, created_at_ms
 FROM devices WHERE user_id = $1 ORDER BY created_at_ms, device_id;
 
 -- name: device_find hot
 -- At most one row. Index: devices_pkey.
-SELECT device_id, display_name, last_seen_ms, last_seen_ip, last_seen_user_agent
+SELECT device_id, display_name, last_seen_ms, last_seen_ip, last_seen_user_agent, created_at_ms
 FROM devices WHERE user_id = $1 AND device_id = $2;
 
 -- name: device_rename

@@ -1,13 +1,15 @@
 -- name: token_find hot
 -- At most one row: hash, and policies that have to be accepted (ids $2, versions $3). Whether one of them is not is the last column but
--- two, then the user's room for notices in that case, then whether the device logged in by OAuth. Index: access_tokens_pkey, accounts_pkey,
--- terms_accepted_pkey, notice_rooms_pkey, rooms_pkey, oauth_sessions_pkey.
+-- three, then the user's room for notices in that case, then whether the device logged in by OAuth, and when it came. Index: access_tokens_pkey, accounts_pkey,
+-- devices_pkey, terms_accepted_pkey, notice_rooms_pkey, rooms_pkey, oauth_sessions_pkey.
 SELECT t.user_id, t.device_id, t.refresh_hash, t.is_confirmed, t.expires_at_ms, a.state, a.is_admin,
 	a.is_guest, a.is_suspended, lacking.is_one,
 	CASE WHEN lacking.is_one THEN (SELECT r.room_id FROM notice_rooms AS n JOIN rooms AS r ON r.room_nid = n.room_nid
 		WHERE n.user_id = a.user_id) END,
-	EXISTS (SELECT 1 FROM oauth_sessions AS s WHERE s.user_id = t.user_id AND s.device_id = t.device_id OFFSET 0)
+	EXISTS (SELECT 1 FROM oauth_sessions AS s WHERE s.user_id = t.user_id AND s.device_id = t.device_id OFFSET 0),
+	d.created_at_ms
 FROM access_tokens t JOIN accounts a ON a.user_id = t.user_id
+JOIN devices d ON d.user_id = t.user_id AND d.device_id = t.device_id
 CROSS JOIN LATERAL (SELECT EXISTS (
 	SELECT 1 FROM unnest($2::text[], $3::text[]) AS u(policy_id, version) WHERE NOT EXISTS (
 		SELECT 1 FROM terms_accepted AS c

@@ -5,6 +5,7 @@ from support import accounts
 from support.client import Client, Http, quote, unique
 from support.keys import Person
 from support.server import wait_until
+from support.sliding import Sliding, ask, window
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +168,17 @@ def test_device__deleted__needs_no_authentication_and_ends_it(ghost):
     ghost.post("/delete_devices", {"devices": ["TWO", "THREE"]}).ok()
     assert ghost.get("/devices").ok()["devices"] == []
     ghost.get("/account/whoami", query={"device_id": "ONE"}).expect(400, "M_UNKNOWN_DEVICE")
+
+
+def test_device__deleted_and_made_again__does_not_go_on_with_what_the_one_before_had(irc, bridged, ghost):
+    make_device(ghost, "SYNC").expect(201)
+    ghost.create_room()
+    device = irc.client(bridged, ghost.user_id[1:].partition(":")[0], "SYNC")
+    watch = Sliding(device, {"all": window()})
+    watch.next()
+    ghost.delete("/devices/SYNC").ok()
+    make_device(ghost, "SYNC").expect(201)
+    ask(device, watch.body(), watch.pos).expect(400, "M_UNKNOWN_POS")
 
 
 def test_keys__without_a_device__refused_and_with_one_taken(ghost):

@@ -123,6 +123,15 @@ def test_pos__of_another_connection_device_or_user__unknown(alice, bob, shared):
     watch.next()
 
 
+@pytest.mark.peer("takes what names no room from everybody")
+def test_pos__of_a_connection_without_rooms__of_its_device_alone_too(alice, bob):
+    watch = Sliding(alice, extensions={"to_device": {}, "e2ee": {}})
+    for other in (bob, alice.login()):
+        ask(other, watch.body(), watch.pos).expect(400, "M_UNKNOWN_POS")
+    ask(alice, watch.body(), alice.sync().since).expect(400, "M_UNKNOWN_POS")
+    watch.next()
+
+
 def test_connection__begun_anew_under_its_name__the_new_one_goes_on(alice, room):
     old = Sliding(alice, {"all": window()}, conn_id="main")
     new = Sliding(alice, {"all": window()}, conn_id="main")
@@ -171,13 +180,25 @@ def test_pos__in_relations__taken(alice, room):
     alice.get("/_matrix/client/v1" + alice.room(room, "relations", event), query={"from": watch.pos}).ok()
 
 
-def test_pos__device_ends_and_one_of_its_name_comes__unknown_or_nothing_missing(alice, room):
+@pytest.mark.peer("goes on with it")
+@pytest.mark.parametrize("end", ["/logout", "/logout/all"])
+def test_pos__device_ends_and_one_of_its_name_comes__unknown(alice, room, end):
     session = alice.login(device_id="TABLET")
     watch = Sliding(session, {"all": window()})
-    session.post("/logout").ok()
-    watch.client = alice.login(device_id="TABLET")
-    alice.send(room, "x")
-    lost_or_unknown(watch, watch.pos, {room})
+    session.post(end).ok()
+    session = alice.login(device_id="TABLET")
+    session.send(room, "x")
+    ask(session, watch.body(), watch.pos).expect(400, "M_UNKNOWN_POS")
+
+
+def test_pos__token_refreshed__goes_on(alice, nobody, room):
+    session = alice.login(refresh_token=True)
+    watch = Sliding(session, {"all": window()})
+    fresh = nobody.post("/refresh", {"refresh_token": session.refresh_token}, token=False).ok()
+    watch.client = Client(session.http.base, fresh["access_token"])
+    event = alice.send(room, "x")
+    part = watch.next().room(room)
+    assert part.ids() == [event] and not part.get("initial")
 
 
 # -- waiting

@@ -4,7 +4,7 @@ import concurrent.futures
 import pytest
 
 from support import accounts
-from support.sliding import Sliding, window
+from support.sliding import Sliding, ask, window
 from support.twins import at, twins
 
 
@@ -74,6 +74,17 @@ def test_position__retried_at_the_other__same_answer(pair, people):
     assert [answer.room(room).ids() for answer in answers] == [[event]] * 4
     watch.pos = answers[-1].pos
     assert watch.next().rooms == set()
+
+
+def test_position__device_ends_and_one_of_its_name_comes__unknown_to_both(pair, people):
+    _, bob, room = people
+    session = bob.login(device_id="TABLET")
+    watch = Alternating(pair, session, {"all": window()})
+    watch.until_event(room, bob.send(room, "x"))
+    watch.peek()  # both have its position in memory by now
+    session.post("/logout").ok()
+    for server in pair:
+        ask(at(server, bob.login(device_id="TABLET")), watch.body(), watch.pos).expect(400, "M_UNKNOWN_POS")
 
 
 def test_waiting__the_other_process_commits__wakes(pair, people):
