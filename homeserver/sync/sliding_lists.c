@@ -200,16 +200,38 @@ static enum err look_through(struct sliding_run *run, const struct sliding_list 
 	return ERR_OK;
 }
 
-static void look_at_subscriptions(struct sliding_run *run)
+/*
+ * Also to what was left long ago: "the user must either be in the room, be invited/knocked to the room, or have historically been in the room" (MSC4186, "Subscriptions").
+ * Cost: of a room that was left and is in no list, one round trip.
+ */
+static enum err may_subscribe(struct sliding_run *run, const struct sliding_place *place, bool *out)
+{
+	bool was_never_joined;
+	int64_t left_at;
+	*out = place->is_listed || (sync_is_left(&place->entry) && !place->entry.is_forgotten);
+	if (place->is_listed || !*out) {
+		return ERR_OK;
+	}
+	TRY(sliding_left_at(run, place, &was_never_joined, &left_at));
+	*out = !was_never_joined;
+	return ERR_OK;
+}
+
+static enum err look_at_subscriptions(struct sliding_run *run)
 {
 	const struct sliding_request *request = run->request;
 	for (size_t i = 0; i < request->subscription_n; i++) {
 		struct sliding_place *place = sliding_place_find(run, request->subscriptions[i].room_id);
-		if (place != NULL && place->is_listed) {
+		bool is_allowed = false;
+		if (place != NULL) {
+			TRY(may_subscribe(run, place, &is_allowed));
+		}
+		if (is_allowed) {
 			want(run, place, &request->subscriptions[i].config);
 			place->is_subscribed = true;
 		}
 	}
+	return ERR_OK;
 }
 
 /* How often something of a room is looked at for a list. */
@@ -246,7 +268,7 @@ enum err sliding_lists_load(struct sliding_run *run)
 	for (size_t i = 0; i < request->list_n; i++) {
 		TRY(look_through(run, &request->lists[i], &run->windows[i]));
 	}
-	look_at_subscriptions(run);
+	TRY(look_at_subscriptions(run));
 	join_wishes(run);
 	return ERR_OK;
 }

@@ -141,7 +141,7 @@ static enum err read_lists(struct call *call, struct sliding_request *request,
 		return ERR_OK;
 	}
 	if (lists->count > SLIDING_LISTS_MAX) {
-		return fail_field(call, M_TOO_LARGE, "lists", "has too many members");
+		return fail_field(call, M_INVALID_PARAM, "lists", "has too many members");
 	}
 	size_t entry_n = 0;
 	request->lists = ARENA_NEW_ARRAY(request->arena, struct sliding_list, lists->count);
@@ -174,7 +174,7 @@ static enum err read_subscriptions(struct call *call, struct sliding_request *re
 		return ERR_OK;
 	}
 	if (rooms->count > SLIDING_SUBSCRIPTIONS_MAX) {
-		return fail_field(call, M_TOO_LARGE, "room_subscriptions", "has too many members");
+		return fail_field(call, M_INVALID_PARAM, "room_subscriptions", "has too many members");
 	}
 	request->subscriptions =
 		ARENA_NEW_ARRAY(request->arena, struct sliding_subscription, rooms->count);

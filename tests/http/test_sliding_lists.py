@@ -356,11 +356,24 @@ def test_subscription__no_such_room__ignored(alice, room):
 
 
 def test_subscription__left_long_ago__nothing_of_what_came_after(alice, bob, shared):
-    """MSC4186 says both, that it is told and that it is not: "Subscriptions", "Room results"."""
+    """It is shown as it was then, but in no list. MSC4186: "must either be in the room, be invited/knocked to the room, or have historically been in the room"."""
+    alice.set_state(shared, "m.room.name", {"name": "for bob"})
+    event = alice.send(shared, "for bob")
     bob.leave(shared).ok()
     alice.set_state(shared, "m.room.name", {"name": "not for bob"})
     alice.send(shared, "not for bob")
-    watch = Sliding(bob, rooms={shared: wanted(state=[("*", "*")])})
-    assert watch.first.rooms <= {shared} and "not for bob" not in str(watch.first)
+    watch = Sliding(bob, {"all": window()}, {shared: wanted(timeline=2, state=[("*", "*")])})
+    part = watch.first.room(shared)
+    assert part.ids()[0] == event and part.timeline[1]["content"]["membership"] == part["membership"] == "leave"
+    assert part["initial"] is True and part["name"] == "for bob" and "not for bob" not in str(watch.first) and watch.first.count() == 0
     alice.send(shared, "not for bob")
     assert watch.next().rooms == set()
+    watch.rooms = {shared: wanted(timeline=3)}
+    assert watch.next().room(shared).ids()[1:] == part.ids()
+
+
+@pytest.mark.peer("tells of it by its invite")
+def test_subscription__invite_refused_long_ago__nothing(alice, bob):
+    room = alice.create_room(invite=[bob.user_id])
+    bob.leave(room).ok()
+    assert Sliding(bob, rooms={room: wanted(state=[("*", "*")])}).first.rooms == set()

@@ -394,6 +394,13 @@ def test_body__malformed__400(alice, body):
     ask(alice, body).expect(400, ("M_BAD_JSON", "M_INVALID_PARAM", "M_MISSING_PARAM", "M_TOO_LARGE"))
 
 
+@pytest.mark.parametrize("body", [{"lists": {"l%d" % number: LIST for number in range(101)}},
+                                  {"room_subscriptions": {"!%d:hs1" % number: wanted() for number in range(1001)}}], ids=["lists", "subscriptions"])
+@pytest.mark.peer("says M_BAD_JSON, and takes any number of subscriptions")
+def test_body__too_many_rules__invalid(alice, body):
+    ask(alice, body).expect(400, "M_INVALID_PARAM")
+
+
 @pytest.mark.parametrize("raw", [b"{", b"[]", b"null", b"\"x\"", b"", b"\xff\xfe"], ids=range(6))
 def test_body__no_object__400(alice, raw):
     alice.post(PATH, raw=raw).expect(400, ("M_NOT_JSON", "M_BAD_JSON", "M_INVALID_PARAM"))
