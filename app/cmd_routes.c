@@ -89,6 +89,8 @@ static const char *rate_word(enum route_rate rate)
 		return "notice";
 	case RATE_UNPROVEN:
 		return "server_unproven";
+	case RATE_WRONG_PASSWORD:
+		return "wrong_password";
 	}
 	return "";
 }

@@ -234,6 +234,8 @@ static void fill_rates(const struct conf *conf, struct http_config *out)
 		{RATE_MESSAGE, "rate_limits.message.per_minute", "rate_limits.message.burst"},
 		{RATE_JOIN, "rate_limits.join.per_minute", "rate_limits.join.burst"},
 		{RATE_LOGIN, "rate_limits.login.per_minute", "rate_limits.login.burst"},
+		{RATE_WRONG_PASSWORD, "rate_limits.wrong_password.per_minute",
+			"rate_limits.wrong_password.burst"},
 		{RATE_REGISTER, "rate_limits.register.per_minute", "rate_limits.register.burst"},
 		{RATE_SERVER, "rate_limits.server.per_minute", "rate_limits.server.burst"},
 		{RATE_SERVER_HEAVY, "rate_limits.server_heavy.per_minute",

@@ -89,6 +89,22 @@ enum err call_charge(struct call *call, size_t tokens)
 	return ERR_OK;
 }
 
+enum err call_take_guess(struct call *call, struct str bucket)
+{
+	struct rate_table *rates = call->state->request->server->rates;
+	return rates != NULL
+		? check_wait(call, rate_take(rates, RATE_WRONG_PASSWORD, bucket, 1, clock_mono_us()))
+		: ERR_OK;
+}
+
+void call_give_guess(struct call *call, struct str bucket)
+{
+	struct rate_table *rates = call->state->request->server->rates;
+	if (rates != NULL) {
+		rate_give(rates, RATE_WRONG_PASSWORD, bucket, clock_mono_us());
+	}
+}
+
 static enum err check_rate(struct call *call)
 {
 	struct request *request = call->state->request;

@@ -122,6 +122,15 @@ void call_confirm_principal(struct call *call);
  */
 MUST_CHECK enum err call_charge(struct call *call, size_t tokens);
 
+/**
+ * Takes one of the guesses at a password that a bucket has (RATE_WRONG_PASSWORD), whoever asks.
+ * @param bucket  its key; "" is exempt
+ * Errors: LIMIT M_LIMIT_EXCEEDED
+ */
+MUST_CHECK enum err call_take_guess(struct call *call, struct str bucket);
+/** Puts it back: it was right. */
+void call_give_guess(struct call *call, struct str bucket);
+
 /* --- typed body fields; all errors INPUT M_BAD_JSON (wrong type) or M_MISSING_PARAM (absent) ------------ */
 
 /** Required string. */

@@ -37,13 +37,14 @@ enum route_rate {
 	RATE_WRITE,        /**< changes of own data */
 	RATE_MESSAGE,      /**< sending events */
 	RATE_JOIN,         /**< joins, creation of rooms, invites */
-	RATE_LOGIN,        /**< by address (and account): log-in attempts, password checks */
+	RATE_LOGIN,        /**< by address: log-in attempts, password checks */
 	RATE_REGISTER,     /**< by address */
 	RATE_SERVER,       /**< by server: questions of another homeserver that cost little */
 	RATE_SERVER_HEAVY, /**< by server: states, history, joins; only so many at once */
 	RATE_TRANSACTION,  /**< by server: no rate, only so many at once */
 	RATE_NOTICE,       /**< by token for notices */
 	RATE_UNPROVEN, /**< by address, of no route: what claims to come from a homeserver, until its signature is found right */
+	RATE_WRONG_PASSWORD, /**< of no route: passwords that were not right, by whom they were tried for */
 	RATE_CLASS_COUNT,
 };
 

@@ -86,13 +86,13 @@ static enum err post_login_password(struct call *call, const struct json *body,
 	struct grant_ask *ask)
 {
 	struct homeserver *hs = hs_of(call);
-	struct str user_id;
+	struct identifier who;
 	struct str password;
 	struct grant grant;
 	TRY(password_check_is_on(&call->ctx, &hs->settings));
-	TRY(identify(&call->ctx, hs, body, &user_id));
+	TRY(identify(&call->ctx, hs, body, &who));
 	TRY(body_str(call, body, "password", &password));
-	TRY(login_with_password(&call->ctx, hs, user_id, password, ask, &grant));
+	TRY(login_with_password(call, &who, password, ask, &grant));
 	return answer_grant(call, &grant);
 }
 

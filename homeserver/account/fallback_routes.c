@@ -157,8 +157,7 @@ static enum err check_form(struct call *call, enum uia_stage stage,
 {
 	switch (stage) {
 	case UIA_PASSWORD:
-		return uia_check_password(&call->ctx, hs_of(call), session->user_id,
-			web_page_posted(call, "password"));
+		return uia_check_password(call, session->user_id, web_page_posted(call, "password"));
 	case UIA_REGISTRATION_TOKEN:
 		evidence->registration_token = web_page_posted(call, "token");
 		return uia_check_registration_token(&call->ctx, hs_of(call), evidence->registration_token);

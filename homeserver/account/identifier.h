@@ -11,9 +11,10 @@
 
 /** What a log-in names. All p == NULL: nobody who can be here (foreign server, impossible name, telephone). */
 struct identifier {
-	struct str user_id; /**< of this server */
+	struct str user_id; /**< of this server; after identify(): of who has the address, too */
 	struct str medium;  /**< of a third-party identifier */
-	struct str address; /**< of a third-party identifier, as it was written */
+	struct str
+		address; /**< of a third-party identifier, as it was written; after identify(): as it is stored */
 };
 
 /**

@@ -3,6 +3,7 @@
  */
 #include "homeserver/account/login.h"
 
+#include "homeserver/account/guess.h"
 #include "homeserver/account/login_token.h"
 #include "homeserver/account/password.h"
 #include "homeserver/account/session.h"
@@ -33,26 +34,23 @@ static enum err check_not_locked(struct ctx *ctx, const struct account_row *acco
 	return err;
 }
 
-enum err login_check_password(struct ctx *ctx, struct homeserver *hs, struct str user_id,
-	struct str password, struct account_row *out)
+enum err login_check_password(struct call *call, const struct identifier *who, struct str password,
+	struct account_row *out)
 {
-	const struct account_row *account;
-	TRY(find_account(ctx, hs, user_id, out, &account));
-	if (!password_is_right(ctx, &hs->settings, account, password) || account == NULL ||
-		account->state == ACCOUNT_DEACTIVATED) {
-		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "Wrong user name or password");
-	}
-	return check_not_locked(ctx, account);
+	struct str bucket;
+	TRY(guess_key_of_login(call, who, &bucket));
+	TRY(password_check(call, bucket, who->user_id, password, out));
+	return check_not_locked(&call->ctx, out);
 }
 
-enum err login_with_password(struct ctx *ctx, struct homeserver *hs, struct str user_id,
-	struct str password, struct grant_ask *ask, struct grant *out)
+enum err login_with_password(struct call *call, const struct identifier *who, struct str password,
+	struct grant_ask *ask, struct grant *out)
 {
 	struct account_row account;
-	TRY(login_check_password(ctx, hs, user_id, password, &account));
+	TRY(login_check_password(call, who, password, &account));
 	ask->user_id = account.user_id;
 	ask->password_hash = account.password_hash;
-	return grant_open(ctx, hs, ask, out);
+	return grant_open(&call->ctx, hs_of(call), ask, out);
 }
 
 enum err login_check_account(struct ctx *ctx, struct homeserver *hs, struct str user_id,

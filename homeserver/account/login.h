@@ -6,23 +6,23 @@
 #define BELFRY_HOMESERVER_ACCOUNT_LOGIN_H
 
 #include "homeserver/account/grant.h"
+#include "homeserver/account/identifier.h"
 #include "storage/account.h"
 
 /**
- * Checks a password. An unknown user, a deactivated one and a wrong
- * password look the same and take the same time.
+ * Checks a password (password_check()) of somebody who is not signed in.
  *
- * @param user_id  as identifier_read() gives it: p == NULL is nobody
- * Errors: DENIED M_FORBIDDEN; DENIED 401 M_USER_LOCKED (soft_logout), with the right password only; STORE
+ * @param who  as identify() gives it
+ * Errors: DENIED M_FORBIDDEN; DENIED 401 M_USER_LOCKED (soft_logout), with the right password only; LIMIT M_LIMIT_EXCEEDED; STORE
  */
-MUST_CHECK enum err login_check_password(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+MUST_CHECK enum err login_check_password(struct call *call, const struct identifier *who,
 	struct str password, struct account_row *out);
 
 /**
  * The same, and opens a session.
  * @param ask  user_id and password_hash are filled in here
  */
-MUST_CHECK enum err login_with_password(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+MUST_CHECK enum err login_with_password(struct call *call, const struct identifier *who,
 	struct str password, struct grant_ask *ask, struct grant *out);
 
 /**

@@ -78,6 +78,22 @@ bool password_is_right(struct ctx *ctx, const struct settings *settings,
 	return is_right && password.n <= PASSWORD_MAX_BYTES;
 }
 
+enum err password_check(struct call *call, struct str bucket, struct str user_id,
+	struct str password, struct account_row *out)
+{
+	struct ctx *ctx = &call->ctx;
+	struct homeserver *hs = hs_of(call);
+	enum err err = user_id.p != NULL ? store_account_find(ctx, hs->db, user_id, out) : ERR_MISSING;
+	TRY(err == ERR_MISSING ? ERR_OK : err);
+	/* Taken before it is known, else any number at once could be tried. */
+	TRY(call_take_guess(call, bucket));
+	if (!password_is_right(ctx, &hs->settings, err == ERR_OK ? out : NULL, password)) {
+		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "Wrong user name or password");
+	}
+	call_give_guess(call, bucket);
+	return ERR_OK;
+}
+
 /* The account first: of two resets at once the second waits for it, and then finds its mail ended. */
 static enum err store_change(struct ctx *ctx, struct homeserver *hs,
 	const struct password_wish *wish, struct str hash)

@@ -29,6 +29,17 @@ struct str password_make_hash(struct ctx *ctx, const struct settings *settings,
 	struct str password);
 
 /**
+ * Checks a password that somebody gives as a proof; all do so by this. An unknown user, a deactivated one and a wrong password look the same, take
+ * the same time, and are counted alike: who has given too many has to wait, also with the right one.
+ *
+ * @param bucket   whose attempts it is counted with (guess.h); right ones do not count
+ * @param user_id  p == NULL: nobody
+ * Errors: DENIED M_FORBIDDEN; LIMIT M_LIMIT_EXCEEDED; STORE
+ */
+MUST_CHECK enum err password_check(struct call *call, struct str bucket, struct str user_id,
+	struct str password, struct account_row *out);
+
+/**
  * Whether the password belongs to the account. Takes as long when there is none.
  * @param account  NULL: nobody of that name
  */

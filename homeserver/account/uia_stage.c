@@ -5,38 +5,33 @@
 #include "homeserver/account/uia_stage.h"
 
 #include "homeserver/account/email/email_proof.h"
+#include "homeserver/account/guess.h"
 #include "homeserver/account/identify.h"
 #include "homeserver/account/password.h"
 #include "homeserver/account/register.h"
 #include "homeserver/account/terms.h"
 
-enum err uia_check_password(struct ctx *ctx, struct homeserver *hs, struct str user_id,
-	struct str password)
+enum err uia_check_password(struct call *call, struct str user_id, struct str password)
 {
 	struct account_row account;
-	enum err err = store_account_find(ctx, hs->db, user_id, &account);
-	if (err != ERR_OK && err != ERR_MISSING) {
-		return err;
-	}
-	return password_is_right(ctx, &hs->settings, err == ERR_OK ? &account : NULL, password)
-		? ERR_OK
-		: fail(ctx, ERR_DENIED, M_FORBIDDEN, "Wrong user name or password");
+	struct str bucket = guess_key_of_stage(call->ctx.arena, user_id);
+	return password_check(call, bucket, user_id, password, &account);
 }
 
 static enum err stage_password(struct call *call, const struct json *auth)
 {
 	struct ctx *ctx = &call->ctx;
 	struct str own = principal_of(call) != NULL ? principal_of(call)->user.s : STR("");
-	struct str user_id;
+	struct identifier who;
 	struct str password;
-	TRY(identify(ctx, hs_of(call), auth, &user_id));
+	TRY(identify(ctx, hs_of(call), auth, &who));
 	TRY(body_str(call, auth, "password", &password));
-	if (user_id.p == NULL || !str_equals(user_id, own)) {
+	if (who.user_id.p == NULL || !str_equals(who.user_id, own)) {
 		/* No failed stage, but a wrong request: no password of somebody else could ever help. */
 		return fail_status(ctx, ERR_INPUT, 403, M_FORBIDDEN,
 			"Only the user who asks can confirm it");
 	}
-	return uia_check_password(ctx, hs_of(call), own, password);
+	return uia_check_password(call, own, password);
 }
 
 enum err uia_check_registration_token(struct ctx *ctx, struct homeserver *hs, struct str token)

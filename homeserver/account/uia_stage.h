@@ -17,9 +17,8 @@
 MUST_CHECK enum err uia_stage_run(struct call *call, const struct uia_flows *flows,
 	enum uia_stage stage, const struct json *auth, struct uia_evidence *evidence);
 
-/** Whether that is the password of that user; costs the same if there is no such user. Errors: DENIED M_FORBIDDEN; STORE. */
-MUST_CHECK enum err uia_check_password(struct ctx *ctx, struct homeserver *hs, struct str user_id,
-	struct str password);
+/** Whether that is the password of the user whose session it is. Errors: as password_check() */
+MUST_CHECK enum err uia_check_password(struct call *call, struct str user_id, struct str password);
 /** Errors: DENIED M_UNAUTHORIZED; STORE. */
 MUST_CHECK enum err uia_check_registration_token(struct ctx *ctx, struct homeserver *hs,
 	struct str token);

@@ -69,10 +69,11 @@ class Page:
 
 
 class Browser:
-    """`base`: the server's address, which may be changed to that of another process; cookies stay."""
+    """`base`: the server's address, which may be changed to that of another process; cookies stay. `headers`: sent with each request."""
 
-    def __init__(self, base):
+    def __init__(self, base, headers=None):
         self.base = base.rstrip("/")
+        self.headers = headers or {}
         self.cookies = {}
 
     def ask(self, method, url, body=None):
@@ -80,7 +81,9 @@ class Browser:
         target = url[len(self.base):] if url.startswith(self.base) else url
         assert target.startswith("/"), url
         parts = urllib.parse.urlsplit(self.base)
-        headers = {"Cookie": "; ".join("%s=%s" % pair for pair in self.cookies.items())} if self.cookies else {}
+        headers = dict(self.headers)
+        if self.cookies:
+            headers["Cookie"] = "; ".join("%s=%s" % pair for pair in self.cookies.items())
         if body is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
         connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=seconds(30))

@@ -13,8 +13,7 @@ static enum err refuse_suspended(struct ctx *ctx, const struct principal *who)
 		: ERR_OK;
 }
 
-/* Addresses of mails count without case; other media are left as they are. */
-static struct str canonical(struct arena *arena, struct str medium, struct str address)
+struct str threepid_canonical(struct arena *arena, struct str medium, struct str address)
 {
 	return str_equals(medium, STR("email")) ? str_lower(arena, address) : address;
 }
@@ -33,8 +32,8 @@ enum err threepid_owner(struct ctx *ctx, struct homeserver *hs, struct str mediu
 	if (str_find_byte(medium, '\0') != SIZE_MAX || str_find_byte(address, '\0') != SIZE_MAX) {
 		return ERR_OK;
 	}
-	enum err err =
-		store_threepid_find(ctx, hs->db, medium, canonical(ctx->arena, medium, address), &row);
+	enum err err = store_threepid_find(ctx, hs->db, medium,
+		threepid_canonical(ctx->arena, medium, address), &row);
 	if (err == ERR_OK) {
 		*out_user_id = row.user_id;
 	}
@@ -135,7 +134,8 @@ static enum err unbind(struct ctx *ctx, struct homeserver *hs, struct str user_i
 		const struct threepid_bind_row *row = &rows[i];
 		bool is_meant = which->medium.p == NULL ||
 			(str_equals(row->medium, which->medium) &&
-				str_equals(canonical(ctx->arena, row->medium, row->address), which->address));
+				str_equals(threepid_canonical(ctx->arena, row->medium, row->address),
+					which->address));
 		if (is_meant &&
 			(which->id_server.p == NULL || str_equals_nocase(row->id_server, which->id_server))) {
 			(*out_count)++;
@@ -179,7 +179,7 @@ enum err threepid_unbind(struct ctx *ctx, struct homeserver *hs, const struct pr
 {
 	size_t count;
 	struct threepid_bind_row meant = *which;
-	meant.address = canonical(ctx->arena, which->medium, which->address);
+	meant.address = threepid_canonical(ctx->arena, which->medium, which->address);
 	TRY(refuse_suspended(ctx, who));
 	TRY(unbind(ctx, hs, who->user.s, &meant, &count, out));
 	if (count > 0) {
@@ -205,6 +205,6 @@ enum err threepid_delete(struct ctx *ctx, struct homeserver *hs, const struct pr
 	/* This may run several times: what counts once comes after it. */
 	TRY(threepid_unbind(ctx, hs, who, which, out));
 	enum err err = store_threepid_delete(ctx, hs->db, who->user.s, which->medium,
-		canonical(ctx->arena, which->medium, which->address));
+		threepid_canonical(ctx->arena, which->medium, which->address));
 	return err == ERR_MISSING ? ERR_OK : err; /* by another request meanwhile */
 }

@@ -23,6 +23,9 @@ MUST_CHECK enum err threepid_add(struct ctx *ctx, struct homeserver *hs, struct 
 MUST_CHECK enum err threepid_add_by_link(struct ctx *ctx, struct homeserver *hs, struct str user_id,
 	const struct email_link *link);
 
+/** An address as it stands in the database: those of mails count without case, other media are left as they are. In the arena. */
+struct str threepid_canonical(struct arena *arena, struct str medium, struct str address);
+
 /** Which account an address belongs to. @param out_user_id  p == NULL: none. Errors: STORE.  Cost: one round trip. */
 MUST_CHECK enum err threepid_owner(struct ctx *ctx, struct homeserver *hs, struct str medium,
 	struct str address, struct str *out_user_id);

@@ -5,8 +5,7 @@
 
 #include "base/crypto.h"
 #include "homeserver/account/email/email_proof.h"
-#include "homeserver/account/email/threepid.h"
-#include "homeserver/account/identifier.h"
+#include "homeserver/account/identify.h"
 #include "homeserver/account/login.h"
 #include "homeserver/account/login_token.h"
 #include "homeserver/account/oauth/web_register.h"
@@ -157,33 +156,33 @@ static enum err get_login(struct call *call)
 /* --- by password -------------------------------------------------------------------------------------------- */
 
 /* A user name, a whole user id, or a confirmed address. */
-static enum err find_user(struct call *call, struct str name, struct str *out_user_id)
+static enum err find_user(struct call *call, struct str name, struct identifier *out)
 {
 	struct homeserver *hs = hs_of(call);
 	size_t at = str_find_byte(name, '@');
 	if (at != SIZE_MAX && at > 0 && email_is_on(hs)) {
-		return threepid_owner(&call->ctx, hs, STR("email"), name, out_user_id);
+		return identify_email(&call->ctx, hs, name, out);
 	}
-	*out_user_id = local_user_id(call->ctx.arena, name, hs->settings.server_name);
+	*out = (struct identifier){
+		.user_id = local_user_id(call->ctx.arena, name, hs->settings.server_name)};
 	return ERR_OK;
 }
 
 static enum err check_password(struct call *call, struct str name, struct account_row *out)
 {
-	struct homeserver *hs = hs_of(call);
-	struct str user_id;
-	TRY(password_check_is_on(&call->ctx, &hs->settings));
-	TRY(find_user(call, name, &user_id));
-	return login_check_password(&call->ctx, hs, user_id, web_page_posted(call, "password"), out);
+	struct identifier who;
+	TRY(password_check_is_on(&call->ctx, &hs_of(call)->settings));
+	TRY(find_user(call, name, &who));
+	return login_check_password(call, &who, web_page_posted(call, "password"), out);
 }
 
 /* Who clicks twice is in. Another than who is in has to know that they are not. */
 static enum err answer_unproven(struct call *call, struct web_visit *visit, struct str name)
 {
-	struct str user_id;
+	struct identifier who;
 	bool is_second;
-	TRY(find_user(call, name, &user_id));
-	TRY(web_visit_is_second(call, user_id, &is_second));
+	TRY(find_user(call, name, &who));
+	TRY(web_visit_is_second(call, who.user_id, &is_second));
 	return is_second ? web_page_redirect(call, visit->next)
 					 : answer_page(call, visit, name, &ended);
 }

@@ -203,12 +203,14 @@ static const struct trouble *trouble_of(struct call *call)
 static bool is_second_click(struct call *call, enum err err, const struct account_wish *wish,
 	struct account_row *out)
 {
-	struct ctx own = call->ctx;
+	struct fault fault = call->ctx.fault;
 	bool is_had = err == ERR_DENIED ||
-		(err == ERR_INPUT && str_equals(str_of(call->ctx.fault.errcode), STR(M_USER_IN_USE)));
-	return is_had &&
-		login_check_password(&own, hs_of(call), wish->user_id, web_page_posted(call, "new"), out) ==
-		ERR_OK;
+		(err == ERR_INPUT && str_equals(str_of(fault.errcode), STR(M_USER_IN_USE)));
+	bool is_second = is_had &&
+		login_check_password(call, &(struct identifier){.user_id = wish->user_id},
+			web_page_posted(call, "new"), out) == ERR_OK;
+	call->ctx.fault = fault;
+	return is_second;
 }
 
 static enum err answer_unproven(struct call *call, struct web_visit *visit, struct str name)

@@ -7,11 +7,10 @@
 
 #include "homeserver/account/email/email_proof.h"
 #include "homeserver/account/email/threepid.h"
-#include "homeserver/account/identifier.h"
+#include "homeserver/account/guess.h"
 #include "homeserver/account/oauth/web_reset.h"
 #include "homeserver/account/oauth/web_visit.h"
 #include "homeserver/account/password.h"
-#include "homeserver/account/uia_stage.h"
 #include "homeserver/web_help.h"
 #include "http/uri.h"
 
@@ -194,10 +193,14 @@ static enum err answer_done(struct call *call)
 /* The first click has used the link up and set this password, which the user has by it; with another one the link is not good. */
 static enum err answer_used(struct call *call)
 {
-	struct homeserver *hs = hs_of(call);
-	struct str user_id =
-		local_user_id(call->ctx.arena, web_page_posted(call, "of"), hs->settings.server_name);
-	enum err err = uia_check_password(&call->ctx, hs, user_id, web_page_posted(call, "new"));
+	struct account_row account;
+	struct str bucket;
+	const struct identifier who = {
+		.user_id = local_user_id(call->ctx.arena, web_page_posted(call, "of"),
+			hs_of(call)->settings.server_name)};
+	TRY(guess_key_of_login(call, &who, &bucket));
+	enum err err =
+		password_check(call, bucket, who.user_id, web_page_posted(call, "new"), &account);
 	if (err == ERR_DENIED) {
 		return answer_bad_link(call);
 	}
