@@ -67,7 +67,7 @@ def test_connection_cut_at_commit__many_times__each_write_once(proxied, what):
     assert bodies(user, room) == sent
 
 
-@pytest.mark.parametrize("end", ["password", "logout/all", "deactivated", "locked"])
+@pytest.mark.parametrize("end", ["password", "logout/all", "deactivated", "locked", "logout", "device", "devices"])
 def test_connection_cut_when_sessions_end__answer_is_lost__they_have_ended(proxied, end):
     """Memory says what the database says, also where the server could not know what came of it."""
     server, proxy = proxied
@@ -75,13 +75,19 @@ def test_connection_cut_when_sessions_end__answer_is_lost__they_have_ended(proxi
     other = user.login()
     admin = accounts.register_by_secret(server.url, server.secret, admin=True)
     other.get("/account/whoami").ok()
-    proxy.cut("answer", of=OTHERS)
+    proxy.cut("answer", of="device_delete" if end in ("logout", "device", "devices") else OTHERS)
     if end == "password":
         user.uia("POST", "/account/password", {"new_password": "another long password 1"})
     elif end == "deactivated":
         user.uia("POST", "/account/deactivate")
     elif end == "locked":
         admin.put("/_matrix/client/v1/admin" + path_of("lock", user.user_id), {"locked": True})
+    elif end == "logout":
+        other.post("/logout")
+    elif end == "device":
+        user.uia("DELETE", path_of("devices", other.device_id))
+    elif end == "devices":
+        user.uia("POST", "/delete_devices", {"devices": [other.device_id]})
     else:
         user.post("/" + end)
     proxy.wait_cut()

@@ -156,7 +156,7 @@ class CommitProxy:
 
     def cut(self, what, then_refuse=False, of=WRITER):
         """Breaks the connection where the writer's next transaction, or one of others, ends: "commit" before it is passed on, "answer" after it was
-        answered, "race" right after it was passed on.  then_refuse: nobody connects until allow()."""
+        answered, "race" right after it was passed on.  of: may be a statement that stands alone.  then_refuse: nobody connects until allow()."""
         with self.lock:
             self.was_cut.clear()
             self.plan = (what, then_refuse, of)
@@ -201,10 +201,10 @@ class Trip:
     """What is sent up to a sync point, read message by message."""
 
     def __init__(self):
-        self.rest, self.has_started, self.is_end = b"", False, False
+        self.rest, self.has_started, self.is_end, self.statements = b"", False, False, set()
 
     def commits(self, data):
-        """Whose transactions end with some of this."""
+        """Whose transactions end with some of this; a statement that stands alone is one, and goes by its name."""
         self.rest += data
         ends = set()
         while len(self.rest) >= 5:
@@ -216,11 +216,12 @@ class Trip:
             self.has_started = True
             if kind in (b"P", b"B"):
                 self.is_end |= text.startswith((COMMIT, AT_ONCE))
+                self.statements |= {text.split(b"\0", 2)[1].decode()} if kind == b"B" else set()
             elif kind == b"Q" and text == b"COMMIT\0":
                 ends.add(OTHERS)
             elif kind == b"S":
-                ends |= {WRITER} if self.is_end else set()
-                self.is_end = False
+                ends |= {WRITER} if self.is_end else self.statements
+                self.is_end, self.statements = False, set()
         return ends
 
 
