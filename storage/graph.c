@@ -37,7 +37,7 @@ static struct event_arrays arrays_create(struct arena *arena, size_t count)
 }
 
 enum err store_events_keep(struct ctx *ctx, struct db *db, int64_t room_nid,
-	const struct kept_event *events, size_t count)
+	const struct kept_event *events, size_t count, int64_t *out_kept)
 {
 	struct event_arrays a = arrays_create(ctx->arena, count);
 	for (size_t i = 0; i < count; i++) {
@@ -58,7 +58,7 @@ enum err store_events_keep(struct ctx *ctx, struct db *db, int64_t room_nid,
 			db_texts(a.event_id, count), db_texts(a.type, count), db_texts(a.state_key, count),
 			db_texts(a.sender, count), db_bigints(a.ts, count), db_bigints(a.depth, count),
 			db_texts(a.json, count), db_bigints(a.fate, count)),
-		NULL);
+		out_kept);
 }
 
 enum err store_event_set_aside(struct ctx *ctx, struct db *db, int64_t room_nid,

@@ -24,9 +24,9 @@ struct kept_event {
 	struct event_columns columns;
 	enum event_row_fate fate;
 };
-/** Keeps events that are not known; others stay as they are. One round trip. */
+/** Keeps events that are not known; others stay as they are. One round trip. @param out_kept  how many were not known; NULL: nobody asks */
 MUST_CHECK enum err store_events_keep(struct ctx *ctx, struct db *db, int64_t room_nid,
-	const struct kept_event *events, size_t count);
+	const struct kept_event *events, size_t count, int64_t *out_kept);
 
 /** State after an event, as what differs from the room's state at a position. */
 struct event_state_row {

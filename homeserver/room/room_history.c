@@ -27,26 +27,63 @@ static int compare_age(const void *a, const void *b)
 	return str_compare(left->event_id.s, right->event_id.s);
 }
 
-/* What is in the timeline already ends the way: behind it is another gap, or none. */
-static enum err leave_placed(struct history *history, const struct event *const *events,
-	size_t count)
+/* Leaves out those that stand, by way of others if need be, on auth events that are missing. @return how many are left */
+static size_t drop_lacking(const struct event **events, size_t count,
+	const struct event_id *missing, size_t missing_count)
+{
+	struct map lacking CLEANUP(map_fini) = {0};
+	for (size_t i = 0; i < missing_count; i++) {
+		(void)map_set(&lacking, missing[i].s, &lacking);
+	}
+	for (size_t before = count + 1; count < before;) {
+		before = count;
+		count = 0;
+		for (size_t i = 0; i < before; i++) {
+			bool is_lacking = false;
+			for (size_t k = 0; k < events[i]->auth_count && !is_lacking; k++) {
+				is_lacking = map_get(&lacking, events[i]->auth_events[k].s) != NULL;
+			}
+			if (is_lacking) {
+				(void)map_set(&lacking, events[i]->event_id.s, &lacking);
+			} else {
+				events[count++] = events[i];
+			}
+		}
+	}
+	return count;
+}
+
+/*
+ * Takes those as outliers whose auth events are all at hand. One that stands on unknown events is left for another time: whoever asks for
+ * history asks for these first (room_missing_auth()).
+ */
+static enum err judge(struct history *history, const struct event *const *events, size_t count)
 {
 	struct ctx *ctx = history->ctx;
-	struct event_id *ids = ARENA_NEW_ARRAY(ctx->arena, struct event_id, count + 1);
+	struct room_outcome outcome;
 	struct known_event *known = ARENA_NEW_ARRAY(ctx->arena, struct known_event, count + 1);
+	const struct event **whole = ARENA_NEW_ARRAY(ctx->arena, const struct event *, count + 1);
 	for (size_t i = 0; i < count; i++) {
-		ids[i] = events[i]->event_id;
+		whole[i] = events[i];
 	}
-	TRY(room_known_events(ctx, history->hs, history->room, ids, count, known));
+	enum err err =
+		room_know_outliers(ctx, history->hs, history->room, whole, count, &outcome, known);
+	if (err == ERR_MISSING) {
+		ctx->fault = (struct fault){0};
+		count = drop_lacking(whole, count, outcome.missing_auth, outcome.missing_auth_count);
+		err = room_know_outliers(ctx, history->hs, history->room, whole, count, &outcome, known);
+	}
+	TRY(err);
 	for (size_t i = 0; i < count; i++) {
-		if (known[i].fate == EVENT_IN_TIMELINE) {
-			(void)map_remove(&history->given, ids[i].s);
+		/* What is in the timeline already ends the way: behind it is another gap, or none. */
+		if (known[i].event != NULL && known[i].fate != EVENT_IN_TIMELINE) {
+			(void)map_set(&history->given, whole[i]->event_id.s, &known[i]);
 		}
 	}
 	return ERR_OK;
 }
 
-/* Follows prev_events from the gap through what was given. */
+/* Follows prev_events from the gap through what was given. Those that were rejected or set aside are not taken. */
 static void follow(struct history *history, const struct gap_row *gap)
 {
 	struct arena *arena = history->ctx->arena;
@@ -55,87 +92,21 @@ static void follow(struct history *history, const struct gap_row *gap)
 		VEC_PUSH(arena, &queue, gap->prev_ids[i]);
 	}
 	for (size_t i = 0; i < queue.n; i++) {
-		const struct event *event = map_remove(&history->given, queue.p[i]);
-		if (event == NULL) {
+		const struct known_event *known = map_remove(&history->given, queue.p[i]);
+		if (known == NULL) {
 			continue;
 		}
-		const struct past_event past = {.event = event};
-		VEC_PUSH(arena, &history->events, past);
-		for (size_t k = 0; k < event->prev_count; k++) {
-			VEC_PUSH(arena, &queue, event->prev_events[k].s);
+		if (known->fate == EVENT_OUTLIER) {
+			const struct past_event past = {.event = known->event, .moved_from = known->position};
+			VEC_PUSH(arena, &history->events, past);
+		}
+		for (size_t k = 0; k < known->event->prev_count; k++) {
+			VEC_PUSH(arena, &queue, known->event->prev_events[k].s);
 		}
 	}
 	if (history->events.n > 1) {
 		qsort(history->events.p, history->events.n, sizeof(struct past_event), compare_age);
 	}
-}
-
-/* Those that are rejected, or in the timeline already, are not taken. They were judged as outliers. */
-static enum err drop_unfit(struct history *history)
-{
-	struct ctx *ctx = history->ctx;
-	size_t count = history->events.n;
-	struct event_id *ids = ARENA_NEW_ARRAY(ctx->arena, struct event_id, count + 1);
-	struct known_event *known = ARENA_NEW_ARRAY(ctx->arena, struct known_event, count + 1);
-	for (size_t i = 0; i < count; i++) {
-		ids[i] = history->events.p[i].event->event_id;
-	}
-	TRY(room_known_events(ctx, history->hs, history->room, ids, count, known));
-	size_t kept = 0;
-	for (size_t i = 0; i < count; i++) {
-		if (known[i].fate == EVENT_OUTLIER) {
-			history->events.p[kept++] = (struct past_event){
-				.event = known[i].event,
-				.moved_from = known[i].position,
-			};
-		}
-	}
-	history->events.n = kept;
-	return ERR_OK;
-}
-
-/*
- * Whether all its auth events are at hand. One that stands on unknown events is left for another time: whoever asks for history
- * asks for these first (room_missing_auth()).
- */
-static enum err judge(struct history *history, const struct event *const *events, size_t count)
-{
-	struct ctx *ctx = history->ctx;
-	struct event_id *missing;
-	size_t missing_count;
-	TRY(room_missing_auth(ctx, history->hs, history->room, events, count, &missing,
-		&missing_count));
-	struct map lacking CLEANUP(map_fini) = {0};
-	for (size_t i = 0; i < missing_count; i++) {
-		(void)map_set(&lacking, missing[i].s, &lacking);
-	}
-	const struct event **whole = ARENA_NEW_ARRAY(ctx->arena, const struct event *, count + 1);
-	bool *is_lacking = ARENA_NEW_ARRAY(ctx->arena, bool, count + 1);
-	for (bool has_more = missing_count > 0; has_more;) {
-		has_more = false;
-		for (size_t i = 0; i < count; i++) {
-			for (size_t k = 0; k < events[i]->auth_count && !is_lacking[i]; k++) {
-				is_lacking[i] = map_get(&lacking, events[i]->auth_events[k].s) != NULL;
-				has_more = has_more || is_lacking[i];
-			}
-			if (is_lacking[i]) {
-				(void)map_set(&lacking, events[i]->event_id.s, &lacking);
-			}
-		}
-	}
-	size_t n = 0;
-	for (size_t i = 0; i < count; i++) {
-		if (!is_lacking[i]) {
-			whole[n++] = events[i];
-		}
-	}
-	for (size_t i = 0; i < n; i++) {
-		(void)map_set(&history->given, whole[i]->event_id.s,
-			(void *)(uintptr_t)whole[i]); /* only read */
-	}
-	struct room_outcome outcome;
-	return n > 0 ? room_accept_outliers(ctx, history->hs, history->room, whole, n, &outcome)
-				 : ERR_OK;
 }
 
 /* --- where they go -------------------------------------------------------------------------------------------- */
@@ -524,9 +495,7 @@ static enum err add_in_turn(struct history *history, const struct event *const *
 	}
 	TRY(judge(history, events, count));
 	TRY(pass_gap(history, &gap));
-	TRY(leave_placed(history, events, count));
 	follow(history, &gap);
-	TRY(drop_unfit(history));
 	TRY(place(history));
 	return history->events.n > 0 ? history_add(history) : ERR_OK;
 }

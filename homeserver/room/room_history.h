@@ -42,7 +42,7 @@ struct history {
 	struct homeserver *hs;
 	struct room *room;
 	int64_t below;                 /**< the event at the gap */
-	struct map given;              /**< event id → const struct event * */
+	struct map given;              /**< event id → const struct known_event * */
 	VEC(struct past_event) events; /**< newest first */
 	struct held_state *held;       /**< each key once */
 	size_t held_n;
@@ -56,6 +56,13 @@ struct history {
 
 /** One of the events by its id; NULL: it is none of them. */
 struct past_event *history_event(struct history *history, struct str event_id);
+
+/**
+ * What is known of other events: event id → struct known_event *, each once however often it is named. Errors: STORE.
+ * Cost: one round trip for each 500 that are not in memory
+ */
+MUST_CHECK enum err history_look_up(struct history *history, const struct event_id *ids,
+	size_t count, struct map *out);
 
 /** Finds where the events, which have their positions, stand in the graph. Errors: STORE */
 MUST_CHECK enum err history_find_graph(struct history *history);
@@ -75,7 +82,7 @@ MUST_CHECK enum err history_add(struct history *history);
 
 /**
  * Redacts what these events redact, and those of them that earlier redactions wait for. Errors: STORE.
- * Cost: none without redactions; one round trip for each event in a room where redactions wait
+ * Cost: none without redactions; one round trip for all that they redact; one for each event in a room where redactions wait
  */
 MUST_CHECK enum err history_redact(struct history *history, struct write *write);
 

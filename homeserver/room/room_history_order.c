@@ -10,6 +10,8 @@
 
 #include <stdlib.h>
 
+enum { BATCH = 500 }; /* events that are looked up at once: a statement's time has a limit */
+
 /* --- before they are written ------------------------------------------------------------------------------------------ */
 
 struct past_event *history_event(struct history *history, struct str event_id)
@@ -20,6 +22,27 @@ struct past_event *history_event(struct history *history, struct str event_id)
 		}
 	}
 	return NULL;
+}
+
+enum err history_look_up(struct history *history, const struct event_id *ids, size_t count,
+	struct map *out)
+{
+	struct ctx *ctx = history->ctx;
+	VEC(struct event_id) once = {0};
+	for (size_t i = 0; i < count; i++) {
+		if (map_set(out, ids[i].s, out) == NULL) {
+			VEC_PUSH(ctx->arena, &once, ids[i]);
+		}
+	}
+	struct known_event *known = ARENA_NEW_ARRAY(ctx->arena, struct known_event, once.n + 1);
+	for (size_t done = 0; done < once.n; done += BATCH) {
+		TRY(room_known_events(ctx, history->hs, history->room, once.p + done,
+			MIN_OF(once.n - done, (size_t)BATCH), known + done));
+	}
+	for (size_t i = 0; i < once.n; i++) {
+		(void)map_set(out, once.p[i].s, &known[i]);
+	}
+	return ERR_OK;
 }
 
 /* Those that are missing at gaps below the place that they get, and where that is. */
@@ -57,7 +80,24 @@ static void note_prevs(struct history *history, struct past_event *past,
 	}
 }
 
-static enum err find_prevs(struct history *history, struct past_event *past)
+/* What they stand on but for one another. */
+static enum err look_up_prevs(struct history *history, struct map *out)
+{
+	VEC(struct event_id) ids = {0};
+	for (size_t i = 0; i < history->events.n; i++) {
+		const struct event *event = history->events.p[i].event;
+		for (size_t k = 0; k < event->prev_count; k++) {
+			if (history_event(history, event->prev_events[k].s) == NULL) {
+				VEC_PUSH(history->ctx->arena, &ids, event->prev_events[k]);
+			}
+		}
+	}
+	return history_look_up(history, ids.p, ids.n, out);
+}
+
+/* @param found  what look_up_prevs() found */
+static enum err find_prevs(struct history *history, struct past_event *past,
+	const struct map *found)
 {
 	struct ctx *ctx = history->ctx;
 	const struct event *event = past->event;
@@ -65,7 +105,10 @@ static enum err find_prevs(struct history *history, struct past_event *past)
 		ARENA_NEW_ARRAY(ctx->arena, struct known_event, event->prev_count + 1);
 	const struct known_list prevs = {event->prev_events, known, event->prev_count};
 	struct known_list behind;
-	TRY(room_known_events(ctx, history->hs, history->room, prevs.ids, prevs.n, known));
+	for (size_t i = 0; i < prevs.n; i++) {
+		const struct known_event *prev = map_get(found, prevs.ids[i].s);
+		known[i] = prev != NULL ? *prev : (struct known_event){0}; /* one of these events */
+	}
 	TRY(room_behind_aside(ctx, history->hs, history->room, known, prevs.n, &behind));
 	past->missing = ARENA_NEW_ARRAY(ctx->arena, struct event_id, prevs.n + behind.n + 1);
 	note_prevs(history, past, &prevs);
@@ -75,9 +118,11 @@ static enum err find_prevs(struct history *history, struct past_event *past)
 
 enum err history_find_graph(struct history *history)
 {
+	struct map found CLEANUP(map_fini) = {0};
 	TRY(find_lower_gaps(history));
+	TRY(look_up_prevs(history, &found));
 	for (size_t i = 0; i < history->events.n; i++) {
-		TRY(find_prevs(history, &history->events.p[i]));
+		TRY(find_prevs(history, &history->events.p[i], &found));
 	}
 	return ERR_OK;
 }

@@ -51,16 +51,34 @@ static enum err redact(struct history *history, struct write *write, const struc
 	return ERR_OK;
 }
 
-/* What one of these events redacts. */
-static enum err redact_by(struct history *history, struct write *write, struct past_event *past)
+static bool redacts(const struct event *event)
+{
+	return room_is_redaction(event) && !str_has_nul(event->redacts);
+}
+
+static enum err look_up_redacted(struct history *history, struct map *out)
+{
+	VEC(struct event_id) ids = {0};
+	for (size_t i = 0; i < history->events.n; i++) {
+		const struct event *event = history->events.p[i].event;
+		if (redacts(event)) {
+			const struct event_id id = {event->redacts};
+			VEC_PUSH(history->ctx->arena, &ids, id);
+		}
+	}
+	return history_look_up(history, ids.p, ids.n, out);
+}
+
+/* What one of these events redacts. @param known  what look_up_redacted() found */
+static enum err redact_by(struct history *history, struct write *write, struct past_event *past,
+	const struct map *known)
 {
 	const struct event *event = past->event;
-	if (!room_is_redaction(event) || str_has_nul(event->redacts)) {
+	if (!redacts(event)) {
 		return ERR_OK;
 	}
-	struct stored_event *target;
-	TRY(room_any_event(history->ctx, history->hs, history->room, event->redacts, &target));
-	if (target == NULL) {
+	const struct known_event *target = map_get(known, event->redacts);
+	if (target->event == NULL) {
 		store_waiting_redaction_insert(write, history->room->nid, event->redacts,
 			db_bigint(past->position));
 		past->is_held = room_holds_back(event);
@@ -70,7 +88,7 @@ static enum err redact_by(struct history *history, struct write *write, struct p
 		return ERR_OK;
 	}
 	bool is_allowed;
-	return redact(history, write, event, past->position, target, &is_allowed);
+	return redact(history, write, event, past->position, target->stored, &is_allowed);
 }
 
 /* Clients are told of a redaction that came before what it redacts. */
@@ -118,8 +136,10 @@ enum err history_redact(struct history *history, struct write *write)
 	lock_take(&room->lock);
 	bool has_waiting = room->content == NULL || room->content->graph.has_waiting;
 	lock_give(&room->lock);
+	struct map known CLEANUP(map_fini) = {0};
+	TRY(look_up_redacted(history, &known));
 	for (size_t i = history->events.n; i > 0; i--) { /* the oldest first, as they would have come */
-		TRY(redact_by(history, write, &history->events.p[i - 1]));
+		TRY(redact_by(history, write, &history->events.p[i - 1], &known));
 		if (has_waiting) {
 			TRY(redact_waiting(history, write, &history->events.p[i - 1]));
 		}

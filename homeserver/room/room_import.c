@@ -510,7 +510,7 @@ static enum err keep_outside(struct ctx *ctx, struct homeserver *hs, struct room
 		.columns = room_event_columns(event),
 		.fate = ROW_OUTLIER,
 	};
-	TRY(store_events_keep(ctx, hs->db, room->nid, &kept, 1));
+	TRY(store_events_keep(ctx, hs->db, room->nid, &kept, 1, NULL));
 	TRY(room_known_events(ctx, hs, room, &event->event_id, 1, out));
 	return out->event != NULL
 		? ERR_OK

@@ -31,6 +31,14 @@ MUST_CHECK enum err room_read_timeline(struct ctx *ctx, struct homeserver *hs, s
 MUST_CHECK enum err room_known_events_but(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	const struct event_id *ids, size_t count, const struct map *absent, struct known_event *out);
 
+/**
+ * room_accept_outliers(), and what is known of these events then; known[i] belongs to events[i]. What was stored by this call is not read
+ * back: it is the event that was given, without `stored`.
+ */
+MUST_CHECK enum err room_know_outliers(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct event *const *events, size_t count, struct room_outcome *out,
+	struct known_event *known);
+
 /** Whether an event is not in the timeline, but may come into it. */
 bool room_may_come(const struct known_event *known, struct event_id id);
 

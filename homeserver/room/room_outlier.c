@@ -13,10 +13,9 @@ enum { BATCH = 500 };
 
 /* One of the events given, or one that was known. */
 struct node {
-	const struct event *event;
+	struct known_event known;
 	bool is_given;
 	bool is_judged;
-	bool is_rejected;
 	bool is_entered; /* the walk is above it */
 };
 
@@ -26,6 +25,7 @@ struct judging {
 	struct arena *scratch; /* of one step: the look-up, an event's judging */
 	struct map nodes;      /* event id → struct node * */
 	const struct event *create;
+	bool is_overtaken; /* another process was first to store some of them */
 };
 
 /* It is no event of a room here, though it may be one to others: it is kept as rejected, so that it is not missing. */
@@ -49,9 +49,10 @@ static void give(struct judging *judging, const struct event *const *events, siz
 		if (is_ours && !str_has_nul(events[i]->event_id.s) &&
 			map_get(&judging->nodes, events[i]->event_id.s) == NULL) {
 			struct node *node = put_node(judging, events[i]->event_id.s);
-			node->event = events[i];
+			node->known.event = events[i];
 			node->is_given = true;
-			node->is_judged = node->is_rejected = has_nul(events[i]);
+			node->is_judged = has_nul(events[i]);
+			node->known.fate = node->is_judged ? EVENT_REJECTED : EVENT_UNKNOWN;
 		}
 	}
 }
@@ -80,14 +81,10 @@ static enum err look_up(struct judging *judging, struct homeserver *hs,
 		struct node *node = map_get(&judging->nodes, ids.p[i].s);
 		if (known[i].event != NULL) {
 			node = node != NULL ? node : put_node(judging, ids.p[i].s);
-			*node = (struct node){
-				.event = known[i].event,
-				.is_judged = true,
-				.is_rejected = known[i].fate == EVENT_REJECTED,
-			};
+			*node = (struct node){.known = known[i], .is_judged = true};
 		} else if (node == NULL && known[i].is_elsewhere) {
 			node = put_node(judging, ids.p[i].s);
-			*node = (struct node){.is_judged = true, .is_rejected = true};
+			*node = (struct node){.known = known[i], .is_judged = true};
 		} else if (node == NULL) {
 			VEC_PUSH(ctx->arena, &missing, ids.p[i]);
 		}
@@ -109,11 +106,11 @@ static bool is_allowed(struct judging *judging, const struct event *event)
 	for (size_t i = 0; i < event->auth_count; i++) {
 		const struct node *node = map_get(&judging->nodes, event->auth_events[i].s);
 		/* Of a cycle, of another room, or one whose id cannot be stored. */
-		if (node == NULL || node->event == NULL || !node->is_judged) {
+		if (node == NULL || node->known.event == NULL || !node->is_judged) {
 			return false;
 		}
-		auth[i] = node->event;
-		rejected[i] = node->is_rejected;
+		auth[i] = node->known.event;
+		rejected[i] = node->known.fate == EVENT_REJECTED;
 	}
 	if (!auth_check_auth_events(event, auth, rejected, event->auth_count).allowed) {
 		return false;
@@ -140,8 +137,9 @@ static void judge(struct judging *judging, struct node *first)
 			continue;
 		}
 		bool waits = false;
-		for (size_t i = 0; i < node->event->auth_count && !node->is_entered; i++) {
-			struct node *auth = map_get(&judging->nodes, node->event->auth_events[i].s);
+		const struct event *event = node->known.event;
+		for (size_t i = 0; i < event->auth_count && !node->is_entered; i++) {
+			struct node *auth = map_get(&judging->nodes, event->auth_events[i].s);
 			if (auth != NULL && !auth->is_judged && !auth->is_entered) {
 				VEC_PUSH(judging->ctx->arena, &stack, auth);
 				waits = true;
@@ -149,7 +147,7 @@ static void judge(struct judging *judging, struct node *first)
 		}
 		node->is_entered = true;
 		if (!waits) {
-			node->is_rejected = !is_allowed(judging, node->event);
+			node->known.fate = is_allowed(judging, event) ? EVENT_OUTLIER : EVENT_REJECTED;
 			node->is_judged = true;
 			stack.n--;
 		}
@@ -165,17 +163,20 @@ static enum err store_batch(struct judging *judging, struct homeserver *hs,
 	struct kept_event *rows = ARENA_NEW_ARRAY(judging->scratch, struct kept_event, count);
 	size_t bytes = 0;
 	for (size_t i = 0; i < count; i++) {
-		const struct event *event = nodes[i]->event;
+		const struct event *event = nodes[i]->known.event;
+		nodes[i]->known.position = positions[i];
 		bytes += event->raw.n;
 		rows[i] = (struct kept_event){
 			.position = positions[i],
 			.event_id = event->event_id.s,
 			.json = event->raw,
 			.columns = room_aside_columns(judging->scratch, event),
-			.fate = nodes[i]->is_rejected ? ROW_REJECTED : ROW_OUTLIER,
+			.fate = nodes[i]->known.fate == EVENT_REJECTED ? ROW_REJECTED : ROW_OUTLIER,
 		};
 	}
-	TRY(store_events_keep(ctx, hs->db, judging->room->nid, rows, count));
+	int64_t kept;
+	TRY(store_events_keep(ctx, hs->db, judging->room->nid, rows, count, &kept));
+	judging->is_overtaken = judging->is_overtaken || kept < (int64_t)count;
 	room_aside_note(judging->room, count, bytes);
 	return ERR_OK;
 }
@@ -237,8 +238,30 @@ enum err room_missing_auth(struct ctx *ctx, struct homeserver *hs, struct room *
 	return err == ERR_MISSING ? ERR_OK : err;
 }
 
+/* What they are now. Where another process was first, it is what that one has stored. */
+static enum err tell(struct judging *judging, struct homeserver *hs,
+	const struct event *const *events, size_t count, struct known_event *out)
+{
+	struct event_id *ids = ARENA_NEW_ARRAY(judging->ctx->arena, struct event_id, count + 1);
+	for (size_t i = 0; i < count; i++) {
+		const struct node *node = map_get(&judging->nodes, events[i]->event_id.s);
+		out[i] = node != NULL ? node->known : (struct known_event){0};
+		ids[i] = events[i]->event_id;
+	}
+	return judging->is_overtaken
+		? room_known_events(judging->ctx, hs, judging->room, ids, count, out)
+		: ERR_OK;
+}
+
 enum err room_accept_outliers(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	const struct event *const *events, size_t count, struct room_outcome *out)
+{
+	return room_know_outliers(ctx, hs, room, events, count, out, NULL);
+}
+
+enum err room_know_outliers(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct event *const *events, size_t count, struct room_outcome *out,
+	struct known_event *known)
 {
 	*out = (struct room_outcome){.fate = EVENT_OUTLIER, .verdict = verdict_allow()};
 	struct arena *scratch CLEANUP(arena_cleanup) = arena_create();
@@ -251,6 +274,9 @@ enum err room_accept_outliers(struct ctx *ctx, struct homeserver *hs, struct roo
 	enum err err = look_up(&judging, hs, events, count, out);
 	if (err == ERR_OK) {
 		err = judge_and_store(&judging, hs, events, count);
+	}
+	if (err == ERR_OK && known != NULL) {
+		err = tell(&judging, hs, events, count, known);
 	}
 	room_aside_end(room);
 	map_fini(&judging.nodes);

@@ -114,8 +114,7 @@ static enum err know(struct history *history, const struct event *event,
 	struct room_outcome outcome;
 	struct known_event *known = ARENA_NEW(ctx->arena, struct known_event);
 	*out = NULL;
-	TRY(room_accept_outliers(ctx, history->hs, history->room, &event, 1, &outcome));
-	TRY(room_known_events(ctx, history->hs, history->room, &event->event_id, 1, known));
+	TRY(room_know_outliers(ctx, history->hs, history->room, &event, 1, &outcome, known));
 	*out = known->fate == EVENT_OUTLIER ? known : NULL;
 	return ERR_OK;
 }
